@@ -1,0 +1,1 @@
+"""Everything that would still exist without GraphQL, plus the assembly."""

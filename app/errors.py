@@ -1,0 +1,238 @@
+"""What can go wrong for a person: stable public codes, words in Chinese and English."""
+
+from typing import Any, ClassVar, Literal
+
+Locale = Literal["zh", "en"]
+
+
+class MallError(Exception):
+    """A refusal that a shopper can cause or understand; `code` is public and never changes."""
+
+    code: ClassVar[str]
+    zh: ClassVar[str]
+    en: ClassVar[str]
+
+    def __init__(self, **data: Any) -> None:
+        self.data = data
+        super().__init__(self.en.format(**data))
+
+    def message(self, locale: Locale) -> str:
+        return (self.zh if locale == "zh" else self.en).format(**self.data)
+
+
+class RequestError(MallError):
+    """A refusal of the whole request: a top-level GraphQL error, never a result."""
+
+
+class Unauthenticated(RequestError):
+    code = "UNAUTHENTICATED"
+    zh = "请先登录"
+    en = "please sign in first"
+
+
+class InvalidToken(RequestError):
+    code = "INVALID_TOKEN"
+    zh = "登录已失效，请重新登录"
+    en = "the token is not valid, please sign in again"
+
+
+class Forbidden(RequestError):
+    code = "FORBIDDEN"
+    zh = "没有权限"
+    en = "this role may not do that"
+
+
+class BadUserInput(RequestError):
+    """`field` names the argument; `zh_why` and `why` say what is wrong with it."""
+
+    code = "BAD_USER_INPUT"
+    zh = "参数 {field} 有误：{zh_why}"
+    en = "argument {field}: {why}"
+
+    def __init__(self, field: str, zh_why: str, why: str) -> None:
+        super().__init__(field=field, zh_why=zh_why, why=why)
+
+
+class BadCursor(RequestError):
+    code = "BAD_CURSOR"
+    zh = "游标无效"
+    en = "the cursor is not one of ours"
+
+
+class NotFound(MallError):
+    """Not there and not yours look the same."""
+
+    code = "NOT_FOUND"
+    zh = "找不到该内容"
+    en = "no such {kind}"
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind=kind)
+
+
+class InvalidInput(MallError):
+    """A value that the shopper typed and can correct."""
+
+    code = "INVALID_INPUT"
+    zh = "{zh_why}"
+    en = "{field}: {why}"
+
+    def __init__(self, field: str, zh_why: str, why: str) -> None:
+        super().__init__(field=field, zh_why=zh_why, why=why)
+
+
+class LoginRefused(MallError):
+    code = "LOGIN_REFUSED"
+    zh = "登录失败：登录码无效或已过期"
+    en = "sign-in refused: the code is unknown or has expired"
+
+
+class PlatformUnavailable(MallError):
+    code = "PLATFORM_UNAVAILABLE"
+    zh = "暂不支持用 {platform} 登录"
+    en = "sign-in by {platform} is not set up here"
+
+    def __init__(self, platform: str) -> None:
+        super().__init__(platform=platform)
+
+
+class OutOfStock(MallError):
+    code = "OUT_OF_STOCK"
+    zh = "库存不足，仅剩 {available} 件"
+    en = "only {available} left"
+
+    def __init__(self, sku_id: int, available: int) -> None:
+        super().__init__(sku_id=sku_id, available=available)
+
+
+class SkuUnavailable(MallError):
+    code = "SKU_UNAVAILABLE"
+    zh = "该规格已下架"
+    en = "this item is no longer on sale"
+
+    def __init__(self, sku_id: int) -> None:
+        super().__init__(sku_id=sku_id)
+
+
+class LimitExceeded(MallError):
+    code = "LIMIT_EXCEEDED"
+    zh = "超过限购数量，最多 {limit} 件"
+    en = "at most {limit} of this item"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit=limit)
+
+
+class CartEmpty(MallError):
+    code = "CART_EMPTY"
+    zh = "购物车里没有选中的商品"
+    en = "nothing is selected in the cart"
+
+
+class PriceChanged(MallError):
+    """`payable_fen` is what the trade would cost now."""
+
+    code = "PRICE_CHANGED"
+    zh = "价格有变动，请确认新的应付金额"
+    en = "the price has changed, please confirm the new amount"
+
+    def __init__(self, expected_fen: int, payable_fen: int) -> None:
+        super().__init__(expected_fen=expected_fen, payable_fen=payable_fen)
+
+
+class IdempotencyKeyReused(MallError):
+    code = "IDEMPOTENCY_KEY_REUSED"
+    zh = "该幂等键已用于另一个请求"
+    en = "this idempotency key was used for another request"
+
+
+class WrongState(MallError):
+    """The thing is not in a state that allows this; `state` is the one it is in."""
+
+    code = "WRONG_STATE"
+    zh = "当前状态不支持该操作"
+    en = "a {kind} in state {state} does not allow this"
+
+    def __init__(self, kind: str, state: str) -> None:
+        super().__init__(kind=kind, state=state)
+
+
+class PaymentFailed(MallError):
+    code = "PAYMENT_FAILED"
+    zh = "支付未成功，请重试"
+    en = "the payment did not succeed"
+
+
+class TradeExpired(MallError):
+    code = "TRADE_EXPIRED"
+    zh = "订单已超时关闭"
+    en = "the trade has expired"
+
+
+class GroupBuyFull(MallError):
+    code = "GROUP_BUY_FULL"
+    zh = "该团已满员（{size} 人）"
+    en = "the group already has its {size} members"
+
+    def __init__(self, group_buy_id: int, size: int) -> None:
+        super().__init__(group_buy_id=group_buy_id, size=size)
+
+
+class GroupBuyExpired(MallError):
+    code = "GROUP_BUY_EXPIRED"
+    zh = "该团已结束"
+    en = "the group has ended"
+
+    def __init__(self, group_buy_id: int) -> None:
+        super().__init__(group_buy_id=group_buy_id)
+
+
+class AlreadyInGroupBuy(MallError):
+    code = "ALREADY_IN_GROUP_BUY"
+    zh = "您已参加该拼团活动"
+    en = "you already have a seat in this activity"
+
+    def __init__(self, group_buy_id: int) -> None:
+        super().__init__(group_buy_id=group_buy_id)
+
+
+class ActivityNotRunning(MallError):
+    code = "ACTIVITY_NOT_RUNNING"
+    zh = "拼团活动未在进行中"
+    en = "the group-buy activity is not running"
+
+
+class ShipmentRefused(MallError):
+    code = "SHIPMENT_REFUSED"
+    zh = "发货数量超过未发数量"
+    en = "more units than are left to ship"
+
+
+class RoomNotLive(MallError):
+    code = "ROOM_NOT_LIVE"
+    zh = "直播间未在直播"
+    en = "the room is not live"
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state=state)
+
+
+class MessageRefused(MallError):
+    code = "MESSAGE_REFUSED"
+    zh = "消息为空、过长或包含不当内容"
+    en = "the message is empty, too long or not allowed"
+
+
+class TooOften(MallError):
+    code = "TOO_OFTEN"
+    zh = "操作太频繁，请稍后再试"
+    en = "too often, try again later"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s=retry_after_s)
+
+
+class ConversationBusy(MallError):
+    code = "CONVERSATION_BUSY"
+    zh = "上一条消息还在回复中，请稍候"
+    en = "the previous message is still being answered"

@@ -1,0 +1,141 @@
+"""What happened, in the past tense; every event belongs to one topic."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+QUESTIONS = "questions"  # every process that answers listens here
+
+
+def group_buy_topic(group_buy_id: int) -> str:
+    return f"group_buy:{group_buy_id}"
+
+
+def live_room_topic(room_id: int) -> str:
+    return f"live_room:{room_id}"
+
+
+def conversation_topic(conversation_id: int) -> str:
+    return f"conversation:{conversation_id}"
+
+
+def order_topic(buyer_id: int) -> str:
+    return f"orders:{buyer_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events; fields are JSON values, so that any bus can carry them."""
+
+    @property
+    def topic(self) -> str:
+        raise NotImplementedError
+
+    def payload(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupBuyChanged(Event):
+    """`cause`: HELD, JOINED, RELEASED, FILLED, EXPIRED."""
+
+    group_buy_id: int
+    cause: str
+    held: int
+    paid: int
+
+    @property
+    def topic(self) -> str:
+        return group_buy_topic(self.group_buy_id)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderMoved(Event):
+    order_id: int
+    buyer_id: int
+    status: str
+
+    @property
+    def topic(self) -> str:
+        return order_topic(self.buyer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMessagePosted(Event):
+    room_id: int
+    seq: int
+    message_id: int
+
+    @property
+    def topic(self) -> str:
+        return live_room_topic(self.room_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLikesTallied(Event):
+    room_id: int
+    likes: int
+
+    @property
+    def topic(self) -> str:
+        return live_room_topic(self.room_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProductPinned(Event):
+    """`live_product_id` is None when the pin was taken away."""
+
+    room_id: int
+    live_product_id: int | None
+
+    @property
+    def topic(self) -> str:
+        return live_room_topic(self.room_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRoomMoved(Event):
+    room_id: int
+    status: str
+
+    @property
+    def topic(self) -> str:
+        return live_room_topic(self.room_id)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatEventAppended(Event):
+    """One row of `chat_events`; `data` is the row's data."""
+
+    conversation_id: int
+    message_id: int | None
+    seq: int
+    kind: str
+    data: dict[str, Any]
+
+    @property
+    def topic(self) -> str:
+        return conversation_topic(self.conversation_id)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(Event):
+    """A question waits for its answer; the chat workers listen on one topic for all of them."""
+
+    conversation_id: int
+    message_id: int
+
+    @property
+    def topic(self) -> str:
+        return QUESTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyCancelled(Event):
+    """A running reply was called off; the process that writes it stops at once."""
+
+    message_id: int
+
+    @property
+    def topic(self) -> str:
+        return QUESTIONS

@@ -1,0 +1,33 @@
+"""Every table, imported once so that the metadata is whole."""
+
+from app.tables import (
+    accounts,
+    carts,
+    chat,
+    distributors,
+    group_buys,
+    live_rooms,
+    orders,
+    outbox,
+    payments,
+    policies,
+    products,
+    shipments,
+    suppliers,
+)
+
+__all__ = [
+    "accounts",
+    "carts",
+    "chat",
+    "distributors",
+    "group_buys",
+    "live_rooms",
+    "orders",
+    "outbox",
+    "payments",
+    "policies",
+    "products",
+    "shipments",
+    "suppliers",
+]
