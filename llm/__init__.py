@@ -1,0 +1,1 @@
+"""Talking: plans, wording, checks, retrieval and the engines that write replies; knows no shop."""
