@@ -1,0 +1,68 @@
+"""What every operation is given: the resources of the process, who asks, and the batch loaders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import strawberry
+
+if TYPE_CHECKING:
+    from app.auth import Tokens, Viewer
+    from app.bus import Bus
+    from app.clock import Clock
+    from app.db import Database
+    from app.errors import RequestError
+    from app.gateways.payments import PaymentGateway
+    from app.gateways.platforms import Platforms
+    from app.ids import CursorSigner
+    from app.settings import Settings
+    from app.workers.answers import Answers
+    from llm.protocol import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Opened once per process by the lifespan, closed in reverse order."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    clock: Clock
+    tokens: Tokens
+    cursors: CursorSigner
+    payments: PaymentGateway
+    platforms: Platforms
+    engine: Engine
+    answers: Answers
+
+
+class Load(Protocol):
+    """Batch loaders of one operation; see resolvers/loaders.py."""
+
+    async def one(self, kind: str, key: int) -> Any: ...
+
+    async def many(self, declared: Any, key: int) -> Sequence[Any]: ...
+
+    async def batch(self, declared: Any, row: Any) -> Any: ...
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation, or one event of a subscription: never kept longer than that."""
+
+    viewer: Viewer
+    resources: Resources
+    load: Load
+    request_id: str = ""
+    connection_params: Mapping[str, Any] = field(default_factory=dict)
+    refusal: RequestError | None = None  # why a websocket's operations are refused
+
+    def for_operation(self) -> "Context":
+        """A context of its own, with empty loaders: what a socket has read goes stale."""
+        load = type(self.load)(self.resources.database, self.viewer)  # type: ignore[call-arg]
+        return replace(self, load=load)
+
+
+Info = strawberry.Info[Context, None]

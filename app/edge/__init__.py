@@ -1,0 +1,1 @@
+"""Between the socket and the resolver: protocols, limits, health, the playground."""

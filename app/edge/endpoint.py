@@ -1,0 +1,182 @@
+"""/graphql over HTTP, SSE and websocket: strawberry's view with our viewers, JSON and refusals."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from cross_web import HTTPException
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+)
+
+from app.auth import Role, Viewer
+from app.context import Context, Resources
+from app.errors import InvalidToken, Locale, RequestError
+from app.graphql import MallSchema
+from resolvers.loaders import Loaders
+
+STREAMS_PER_SOCKET = 50
+INIT_WAIT = timedelta(seconds=10)
+_REASONS = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "UNSUPPORTED_TYPE"}
+
+
+class TextAdapter(ASGIWebSocketAdapter):
+    """Sends text frames, which is what the protocol asks for, in orjson's encoding."""
+
+    async def send_json(self, message: Mapping[str, object]) -> None:
+        try:
+            await self.ws.send_text(orjson.dumps(message).decode())
+        except WebSocketDisconnect as gone:
+            raise WebSocketDisconnected from gone
+
+
+class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
+    """graphql-transport-ws, closing with 4400 on frames that are no messages."""
+
+    async def handle_message(self, message: Any) -> None:
+        if not _is_message(message):
+            await self.handle_invalid_message("Failed to parse message")
+            return
+        await super().handle_message(message)
+
+    @staticmethod
+    def _get_pre_execution_close_reason(_error: object) -> str | None:
+        return None  # a failed operation answers `error` and leaves the socket to the others
+
+
+class Endpoint(GraphQL[Context, None]):
+    """One endpoint for queries, mutations and subscriptions."""
+
+    websocket_adapter_class = TextAdapter
+    graphql_transport_ws_handler_class = TransportHandler
+
+    def __init__(self, schema: MallSchema, resources: Resources) -> None:
+        super().__init__(
+            schema,
+            graphql_ide=None,
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            connection_init_wait_timeout=INIT_WAIT,
+            max_subscriptions_per_connection=STREAMS_PER_SOCKET,
+        )
+        self._resources = resources
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        try:
+            response = await self.run(Request(scope, receive))
+        except HTTPException as refused:
+            code = _REASONS.get(refused.status_code, "BAD_REQUEST")
+            response = refusal(refused.status_code, code, refused.reason)
+        except RequestError as refused:
+            response = refusal(401, refused.code, refused.message(locale_of(scope_headers(scope))))
+        await response(scope, receive, send)
+
+    async def get_context(self, request: HTTPConnection, response: object) -> Context:  # noqa: ARG002
+        locale = locale_of(request.headers)
+        viewer = self._viewer(
+            request.headers.get("authorization"), request.headers.get("x-guest-token"), locale
+        )
+        return self._context(viewer, request.scope.get("request_id", ""))
+
+    async def on_ws_connect(self, context: Context) -> dict[str, object] | None:
+        """Reads the token of connection_init; a bad one is told per operation, not by a close."""
+        params = {str(name).lower(): value for name, value in context.connection_params.items()}
+        language = params.get("accept-language")
+        locale = _locale(language) if isinstance(language, str) else context.viewer.locale
+        try:
+            viewer = self._viewer(params.get("authorization"), params.get("x-guest-token"), locale)
+        except InvalidToken as refused:
+            context.refusal = refused
+        else:
+            if viewer.role is not Role.GUEST or viewer.guest_key:
+                context.viewer = viewer
+        return {"heartbeat_s": 20}
+
+    def parse_json(self, data: str | bytes) -> Any:
+        try:
+            body = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise HTTPException(400, "the body is not JSON") from None
+        if not isinstance(body, dict):
+            raise HTTPException(400, "the body must be one JSON object")
+        return body
+
+    def decode_json(self, data: str | bytes) -> object:
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError as bad:
+            raise json.JSONDecodeError(bad.msg, "", 0) from None
+
+    def encode_json(self, data: object) -> str:
+        return orjson.dumps(data).decode()
+
+    def _context(self, viewer: Viewer, request_id: str) -> Context:
+        return Context(
+            viewer=viewer,
+            resources=self._resources,
+            load=Loaders(self._resources.database, viewer),
+            request_id=request_id,
+        )
+
+    def _viewer(self, authorization: object, guest: object, locale: Locale) -> Viewer:
+        """Raises InvalidToken for a header that holds no live token of ours."""
+        tokens = self._resources.tokens
+        if isinstance(authorization, str) and authorization:
+            scheme, _, token = authorization.partition(" ")
+            if scheme.lower() != "bearer":
+                raise InvalidToken
+            return tokens.read(token.strip(), locale)
+        if isinstance(guest, str) and guest:
+            viewer = tokens.read(guest, locale)
+            if viewer.role is not Role.GUEST:
+                raise InvalidToken
+            return viewer
+        return Viewer(locale=locale)
+
+
+def refusal(status: int, code: str, message: str) -> Response:
+    """A refused request as GraphQL over HTTP wants it: errors with a code, no data."""
+    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+def scope_headers(scope: Scope) -> Mapping[str, str]:
+    return HTTPConnection(scope).headers
+
+
+def locale_of(headers: Mapping[str, str]) -> Locale:
+    return _locale(headers.get("accept-language", ""))
+
+
+def _locale(languages: str) -> Locale:
+    """Chinese unless English is asked for first."""
+    return "en" if languages.strip().lower().startswith("en") else "zh"
+
+
+def _is_message(message: object) -> bool:
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return False
+    if not isinstance(message.get("id", ""), str):
+        return False
+    if message["type"] != "subscribe":
+        return True
+    payload = message.get("payload")
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables") or {}, dict)
+        and isinstance(payload.get("operationName") or "", str)
+    )
+
+

@@ -1,0 +1,1 @@
+"""Systems outside: a protocol each, the real thing, and one that lives in memory."""

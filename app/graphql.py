@@ -1,0 +1,131 @@
+"""The one schema: every word's root fields merged, errors coded and masked."""
+
+import logging
+import secrets
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError, lexicographic_sort_schema, print_schema
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
+from strawberry.extensions import MaxTokensLimiter
+from strawberry.types import ExecutionContext
+from strawberry.types.execution import PreExecutionError
+
+from app.bus import Lagging
+from app.context import Context
+from app.errors import Locale, MallError
+from resolvers.accounts import AccountMutation, AccountQuery
+from resolvers.carts import CartMutation, CartQuery
+from resolvers.chat import ChatMutation, ChatQuery, ChatSubscription
+from resolvers.group_buys import GroupBuyMutation, GroupBuyQuery, GroupBuySubscription
+from resolvers.live_rooms import LiveRoomMutation, LiveRoomQuery, LiveRoomSubscription
+from resolvers.nodes import NodeQuery
+from resolvers.orders import OrderMutation, OrderQuery
+from resolvers.products import ProductQuery
+from resolvers.shipments import ShipmentMutation
+from schema.fields import ENTITIES
+
+_log = logging.getLogger("jishi.graphql")
+_QUERIES = (
+    AccountQuery,
+    CartQuery,
+    ChatQuery,
+    GroupBuyQuery,
+    LiveRoomQuery,
+    NodeQuery,
+    OrderQuery,
+    ProductQuery,
+)
+_MUTATIONS = (
+    AccountMutation,
+    CartMutation,
+    ChatMutation,
+    GroupBuyMutation,
+    LiveRoomMutation,
+    OrderMutation,
+    ShipmentMutation,
+)
+_SUBSCRIPTIONS = (ChatSubscription, GroupBuySubscription, LiveRoomSubscription)
+_DESCRIPTIONS = {
+    "Query": "读取。What can be read.",
+    "Mutation": "改变。What can be changed; refusals are members of the result.",
+    "Subscription": "实时。What can be followed; every stream resumes with `after`.",
+}
+
+
+class MallSchema(strawberry.Schema):
+    """Logs what is a bug, stays silent about what is a refusal."""
+
+    async def execute(self, query: str | None, **options: Any) -> Any:
+        options["context_value"] = _operation(options["context_value"])
+        return await super().execute(query, **options)
+
+    async def stream(self, query: str | None, **options: Any) -> Any:
+        context = _operation(options["context_value"])
+        if context.refusal is not None:
+            return _refused(context)
+        options["context_value"] = context
+        return await super().stream(query, **options)
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        context = None if execution_context is None else execution_context.context
+        locale = context.viewer.locale if isinstance(context, Context) else "zh"
+        for error in errors:
+            coded(error, locale)
+
+
+def _operation(context: Context) -> Context:
+    return context.for_operation()
+
+
+async def _refused(context: Context) -> AsyncGenerator[PreExecutionError]:
+    assert context.refusal is not None
+    error = GraphQLError("", original_error=context.refusal)
+    coded(error, context.viewer.locale)
+    yield PreExecutionError(data=None, errors=[error])
+
+
+def coded(error: GraphQLError, locale: Locale) -> None:
+    """Gives an error its code and words; an unexpected one is masked, with an id for the log."""
+    cause = error.original_error
+    extensions: dict[str, Any] = dict(error.extensions or {})
+    if isinstance(cause, MallError):
+        error.message = cause.message(locale)
+        extensions["code"] = cause.code
+    elif isinstance(cause, Lagging):
+        error.message = "接收太慢，请用 after 续订" if locale == "zh" else "too slow: resume with after"
+        extensions["code"] = "LAGGING"
+    elif cause is None or isinstance(cause, GraphQLError):
+        extensions.setdefault("code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT")
+    elif "error_id" not in extensions:
+        extensions |= {"code": "INTERNAL", "error_id": secrets.token_hex(6)}
+        _log.error("masked error %s at %s", extensions["error_id"], error.path, exc_info=cause)
+        error.message = "服务器内部错误" if locale == "zh" else "internal error"
+    error.extensions = extensions
+
+
+def _merged(name: str, parts: tuple[type, ...]) -> type:
+    made = merge_types(name, parts)
+    made.__strawberry_definition__.description = _DESCRIPTIONS[name]  # type: ignore[attr-defined]
+    return made
+
+
+def build() -> MallSchema:
+    """The schema; one per process is enough, it holds no state."""
+    return MallSchema(
+        query=_merged("Query", _QUERIES),
+        mutation=_merged("Mutation", _MUTATIONS),
+        subscription=_merged("Subscription", _SUBSCRIPTIONS),
+        types=list(ENTITIES.values()),
+        config=StrawberryConfig(auto_camel_case=True),
+        extensions=[lambda: MaxTokensLimiter(max_token_count=2000)],
+    )
+
+
+def printed(schema: MallSchema) -> str:
+    """The contract as SDL, types in order of their names."""
+    return print_schema(lexicographic_sort_schema(schema._schema)) + "\n"  # noqa: SLF001

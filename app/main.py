@@ -1,0 +1,109 @@
+"""The assembly: resources opened in order, routes, middleware."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.responses import RedirectResponse
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from app import graphql
+from app.auth import Tokens
+from app.bus import Bus, MemoryBus, RedisBus
+from app.clock import Clock, utc_now
+from app.context import Resources
+from app.db import Database
+from app.edge import health, playground
+from app.edge.body_limit import BodyLimit
+from app.edge.endpoint import Endpoint
+from app.gateways.payments import PaymentGateway, SimulatedPayments
+from app.gateways.platforms import DEV, DevPlatform, Platforms
+from app.ids import CursorSigner
+from app.settings import Settings
+from app.telemetry import RequestLog
+from app.workers import background
+from app.workers.answers import Answers
+from llm.engine import open_engine
+from llm.protocol import Engine
+
+
+@asynccontextmanager
+async def open_resources(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    engine: Engine | None = None,
+    payments: PaymentGateway | None = None,
+) -> AsyncGenerator[Resources]:
+    """Opens everything in order and closes it in reverse; tests give their own twins."""
+    async with AsyncExitStack() as stack:
+        bus: Bus = RedisBus(settings.redis_url) if settings.redis_url else MemoryBus()
+        await bus.open()
+        stack.push_async_callback(bus.close)
+        database = Database(settings.database_url, bus=bus, clock=clock)
+        stack.push_async_callback(database.close)
+        engine = engine or open_engine(
+            settings.model, threads=settings.model_threads, log=Path("var") / "model.log"
+        )
+        await engine.start()
+        stack.push_async_callback(engine.close)
+        answers = Answers(database, engine, bus=bus, clock=clock)
+        await answers.start()
+        stack.push_async_callback(answers.stop)
+        yield Resources(
+            settings=settings,
+            database=database,
+            bus=bus,
+            clock=clock,
+            tokens=Tokens(settings.secret, clock),
+            cursors=CursorSigner(settings.secret),
+            payments=payments or SimulatedPayments(),
+            platforms=Platforms({DEV: DevPlatform()} if settings.is_dev else {}),
+            engine=engine,
+            answers=answers,
+        )
+
+
+class _GraphQLRoute:
+    """Hands /graphql to the endpoint that the lifespan has made."""
+
+    endpoint: Endpoint | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.endpoint is not None
+        await self.endpoint(scope, receive, send)
+
+
+def create_app(settings: Settings, **twins: Any) -> Starlette:
+    """The ASGI application; `twins` are the keyword arguments of `open_resources`."""
+    schema, route = graphql.build(), _GraphQLRoute()
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
+        async with open_resources(settings, **twins) as resources:
+            route.endpoint = Endpoint(schema, resources)
+            stop = asyncio.Event()
+            loops = background.start(resources.database, resources.payments, stop)
+            try:
+                yield {"resources": resources}
+            finally:
+                stop.set()
+                await asyncio.wait(loops, timeout=5)
+
+    return Starlette(
+        routes=[
+            Route("/", RedirectResponse("/playground")),
+            Route("/graphql", route),
+            WebSocketRoute("/graphql", route),
+            Route("/healthz", health.healthz),
+            Route("/readyz", health.readyz),
+            *playground.routes(settings.playground),
+        ],
+        middleware=[Middleware(RequestLog), Middleware(BodyLimit, limit=settings.body_limit)],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,1 @@
+"""Pure decisions, one module per word: state in, decision out."""

@@ -1,0 +1,1 @@
+"""The invented mall: seed data that goes through the domain services."""

@@ -1,0 +1,1 @@
+"""Reads and transactions, one module per word."""

@@ -1,0 +1,36 @@
+"""Where a person's parcels go."""
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from app.auth import Viewer
+from app.db import Reader
+from app.errors import InvalidInput
+from app.rules.orders import Address
+from app.tables.accounts import AddressRow
+from app.tables.columns import table
+
+ADDRESSES = table(AddressRow)
+
+
+def visible_to(viewer: Viewer) -> Select[Any]:
+    return select(*ADDRESSES.c).where(ADDRESSES.c.account_id == (viewer.id or 0))
+
+
+async def default(db: Reader, viewer: Viewer) -> Address | None:
+    """The viewer's default address, else the oldest one."""
+    row = await db.first(
+        visible_to(viewer).order_by(ADDRESSES.c.is_default.desc(), ADDRESSES.c.id).limit(1)
+    )
+    if row is None:
+        return None
+    return Address(row.receiver, row.phone, row.province, row.city, row.street)
+
+
+async def chosen(db: Reader, viewer: Viewer, given: Address | None) -> Address:
+    """The given address or else the default one, checked. Raises InvalidInput."""
+    address = given or await default(db, viewer)
+    if address is None:
+        raise InvalidInput("address", "请填写收货地址", "is needed: no default address is stored")
+    return address.checked()

@@ -1,0 +1,132 @@
+"""Paying a trade: ask the provider between two units, then move orders and groups on."""
+
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Row
+
+from app.auth import Viewer
+from app.db import Database, Unit
+from app.errors import PaymentFailed, TradeExpired
+from app.gateways.payments import Outcome, PaymentGateway, ProviderDown
+from app.rules.orders import TradeStatus
+from app.services import group_buys_seats as seats
+from app.services import idempotency, orders, payments
+from app.services.payments import PaymentRole, PaymentStatus, RefundReason
+
+PAY = "payTrade"
+
+
+class Settlement(StrEnum):
+    """What a success of the provider meant: PAID moved the trade, LATE and DUPLICATE go back."""
+
+    PAID = "PAID"
+    LATE = "LATE"
+    DUPLICATE = "DUPLICATE"
+    REPLAYED = "REPLAYED"
+
+
+async def pay(
+    database: Database,
+    gateway: PaymentGateway,
+    viewer: Viewer,
+    *,
+    trade_id: int,
+    idempotency_key: str,
+) -> int:
+    """Pays the viewer's trade, its id; the provider is asked while no transaction is open.
+
+    A repetition with the same key goes on with the same attempt, so it never charges twice.
+    Raises PaymentFailed, TradeExpired, WrongState, NotFound, InvalidInput, IdempotencyKeyReused.
+    """
+    async with database.unit() as unit:
+        payment, is_settled = await _attempt(unit, viewer, trade_id, idempotency_key, gateway.name)
+    if is_settled:
+        return trade_id
+    try:
+        charged = await gateway.charge(
+            provider_no=payment.provider_no, amount_fen=payment.amount_fen
+        )
+    except ProviderDown:
+        raise PaymentFailed from None  # the attempt stays open: the same key asks again
+    if charged.outcome is Outcome.FAILED:
+        async with database.unit() as unit:
+            await payments.fail(unit, payment_id=payment.id, provider_event_id=charged.event_id)
+        raise PaymentFailed
+    async with database.unit() as unit:
+        settlement = await settle(
+            unit,
+            payment_id=payment.id,
+            provider_event_id=charged.event_id,
+            amount_fen=charged.amount_fen,
+        )
+    if settlement is Settlement.LATE:
+        raise TradeExpired
+    return trade_id
+
+
+async def settle(
+    unit: Unit, *, payment_id: int, provider_event_id: str, amount_fen: int
+) -> Settlement:
+    """Takes over a provider's success, however often and however late it is told.
+
+    The first one pays the trade; money for a cancelled trade or beyond the first goes back.
+    Raises NotFound, and PaymentFailed for an amount that we did not ask for.
+    """
+    payment = await payments.get(unit, payment_id)
+    await seats.lock_of_trade(unit, payment.trade_id)
+    trade = await orders.locked_trade(unit, payment.trade_id)
+    earlier = await payments.primary(unit, trade_id=trade.id)
+    role = PaymentRole.PRIMARY if earlier is None else PaymentRole.DUPLICATE
+    is_news = await payments.succeed(
+        unit,
+        payment_id=payment_id,
+        provider_event_id=provider_event_id,
+        amount_fen=amount_fen,
+        role=role,
+    )
+    if not is_news:
+        return Settlement.REPLAYED
+    if role is PaymentRole.DUPLICATE:
+        await _send_back(unit, payment, RefundReason.DUPLICATE_PAYMENT)
+        return Settlement.DUPLICATE
+    paid = await orders.pay(unit, trade, amount_fen)
+    if not paid:
+        await _send_back(unit, payment, RefundReason.LATE_PAYMENT)
+        return Settlement.LATE
+    await payments.close_open(unit, trade_id=trade.id)
+    for order in paid:
+        if order.group_id is not None:
+            await seats.paid(unit, order)
+    return Settlement.PAID
+
+
+async def _attempt(
+    unit: Unit, viewer: Viewer, trade_id: int, key: str, provider: str
+) -> tuple[Row[Any], bool]:
+    """The attempt that this key stands for, and whether its trade is paid already."""
+    known = await idempotency.begin(unit, viewer, PAY, key, {"trade": trade_id})
+    if known is None:
+        attempt = await payments.start(unit, viewer, trade_id=trade_id, provider=provider)
+        known = attempt.payment_id
+        await idempotency.finish(unit, viewer, PAY, key, known)
+    payment = await payments.get(unit, known)
+    if payment.status == PaymentStatus.FAILED:
+        raise PaymentFailed
+    if payment.status == PaymentStatus.CREATED:
+        return payment, False
+    trade = await orders.locked_trade(unit, trade_id)
+    if trade.status != TradeStatus.PAID:
+        raise TradeExpired
+    return payment, True
+
+
+async def _send_back(unit: Unit, payment: Row[Any], reason: RefundReason) -> None:
+    await payments.request_refund(
+        unit,
+        trade_id=payment.trade_id,
+        payment_id=payment.id,
+        reason=reason,
+        ref_id=payment.id,
+        amount_fen=payment.amount_fen,
+    )

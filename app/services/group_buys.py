@@ -1,0 +1,309 @@
+"""拼团: opening a group, joining one, and ending those whose time is up."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, false, insert, or_, select, true
+
+from app.auth import Role, Viewer
+from app.db import Reader, Unit
+from app.errors import AlreadyInGroupBuy, NotFound
+from app.rules import group_buys as rules
+from app.rules.group_buys import GroupBuyStatus, MemberStatus
+from app.rules.orders import Address
+from app.services import addresses, idempotency, orders_cancel, orders_place, pages
+from app.services import group_buys_seats as seats
+from app.services.group_buys_seats import ACTIVITIES, GROUPS, MEMBERS
+from app.services.orders import ORDERS
+from app.services.pages import MAX_PAGE, Order, Page
+from app.tables.accounts import AccountRow
+from app.tables.columns import table
+from app.tables.group_buys import GroupBuyActivitySkuRow
+from app.tables.products import ProductRow
+
+ACTIVITY_SKUS = table(GroupBuyActivitySkuRow)
+ACCOUNTS = table(AccountRow)
+PRODUCTS = table(ProductRow)
+
+OPEN = "openGroupBuy"
+JOIN = "joinGroupBuy"
+_ANNOUNCED = ("SCHEDULED", "RUNNING", "ENDED", "STOPPED")
+_PAID = (MemberStatus.JOINED, MemberStatus.SUCCEEDED, MemberStatus.REFUNDED)
+
+
+def visible_to(viewer: Viewer) -> Select[Any]:
+    """Everybody sees groups once their leader has paid; before that only the leader does."""
+    return select(*GROUPS.c).where(_may_see(viewer))
+
+
+def activities_visible_to(viewer: Viewer) -> Select[Any]:
+    """Drafts are for staff and the product's supplier."""
+    query = select(*ACTIVITIES.c)
+    if viewer.is_staff:
+        return query
+    may_see: ColumnElement[bool] = ACTIVITIES.c.status.in_(_ANNOUNCED)
+    if viewer.role is Role.SUPPLIER:
+        own = select(PRODUCTS.c.id).where(PRODUCTS.c.supplier_id == viewer.subject_id)
+        may_see = or_(may_see, ACTIVITIES.c.product_id.in_(own))
+    return query.where(may_see)
+
+
+def activity_skus_visible_to(viewer: Viewer) -> Select[Any]:
+    seen = activities_visible_to(viewer).with_only_columns(ACTIVITIES.c.id)
+    return select(*ACTIVITY_SKUS.c).where(ACTIVITY_SKUS.c.activity_id.in_(seen))
+
+
+def members_visible_to(viewer: Viewer) -> Select[Any]:
+    """Members who paid are public with their group; an unpaid seat is its holder's own matter."""
+    query = select(*MEMBERS.c)
+    if viewer.is_staff:
+        return query
+    groups = select(GROUPS.c.id).where(_may_see(viewer))
+    is_public = and_(MEMBERS.c.status.in_(_PAID), MEMBERS.c.group_id.in_(groups))
+    return query.where(or_(is_public, MEMBERS.c.account_id == (viewer.id or 0)))
+
+
+async def page(
+    db: Reader, viewer: Viewer, *, product_id: int | None, first: int, after: list[Any] | None
+) -> Page:
+    """Groups that can be joined, the soonest to expire first."""
+    order: Order = [(GROUPS.c.expires_at, False), (GROUPS.c.id, False)]
+    return await pages.keyset(db, _joinable(viewer, product_id), order, first, after)
+
+
+async def count(db: Reader, viewer: Viewer, *, product_id: int | None) -> int:
+    return await pages.count(db, _joinable(viewer, product_id))
+
+
+async def running_activities(db: Reader, viewer: Viewer) -> list[Row[Any]]:
+    """Activities that groups can be opened in, the soonest to end first."""
+    running = activities_visible_to(viewer).where(ACTIVITIES.c.status == "RUNNING")
+    return await db.all(running.order_by(ACTIVITIES.c.ends_at, ACTIVITIES.c.id).limit(MAX_PAGE))
+
+
+async def nicknames(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[str]:
+    """The members' names: one's own in full, others' masked."""
+    keys = {row.account_id for row in rows}
+    found = await db.all(select(ACCOUNTS.c.id, ACCOUNTS.c.nickname).where(ACCOUNTS.c.id.in_(keys)))
+    names = {row.id: row.nickname for row in found}
+    return [
+        names[row.account_id] if row.account_id == viewer.id else masked(names[row.account_id])
+        for row in rows
+    ]
+
+
+def masked(nickname: str) -> str:
+    """`小城故事` -> `小**事`: enough to know a friend, too little to find a stranger."""
+    return f"{nickname[:1]}**{nickname[-1:]}" if len(nickname) > 2 else f"{nickname[:1]}**"
+
+
+async def open_group(
+    unit: Unit,
+    viewer: Viewer,
+    *,
+    activity_id: int,
+    sku_id: int,
+    quantity: int,
+    idempotency_key: str,
+    address: Address | None = None,
+) -> tuple[int, int]:
+    """Opens a group as its leader: (group, trade to pay); nobody sees it before it is paid.
+
+    Raises NotFound, ActivityNotRunning, AlreadyInGroupBuy, LimitExceeded, SkuUnavailable,
+    OutOfStock, InvalidInput, IdempotencyKeyReused.
+    """
+    viewer.must_be(Role.CONSUMER, Role.DISTRIBUTOR)
+    body = _body(activity_id, sku_id, quantity, address)
+    earlier = await idempotency.begin(unit, viewer, OPEN, idempotency_key, body)
+    if earlier is not None:
+        return await _group_of(unit, earlier), earlier
+    activity = await _activity(unit.db, viewer, activity_id)
+    price_fen = await _check_order(unit, viewer, activity, sku_id, quantity)
+    to = await addresses.chosen(unit.db, viewer, address)
+    now = unit.clock()
+    until = rules.hold_until(now, activity.hold_s, not_after=activity.ends_at)
+    group_id = await unit.insert(
+        insert(GROUPS).values(
+            activity_id=activity_id,
+            product_id=activity.product_id,
+            leader_id=viewer.account_id,
+            size=activity.size,
+            held_count=1,
+            paid_count=0,
+            status=GroupBuyStatus.PENDING,
+            expires_at=until,
+            version=0,
+            created_at=now,
+        )
+    )
+    group = await seats.locked(unit, group_id)
+    trade_id = await _take_seat(
+        unit,
+        viewer,
+        group,
+        sku_id=sku_id,
+        quantity=quantity,
+        price_fen=price_fen,
+        address=to,
+        until=until,
+    )
+    await idempotency.finish(unit, viewer, OPEN, idempotency_key, trade_id)
+    return group_id, trade_id
+
+
+async def join(
+    unit: Unit,
+    viewer: Viewer,
+    *,
+    group_buy_id: int,
+    sku_id: int,
+    quantity: int,
+    idempotency_key: str,
+    address: Address | None = None,
+) -> tuple[int, int]:
+    """Takes a seat in an open group: (group, trade to pay); the seat is held for minutes only.
+
+    Raises GroupBuyFull, GroupBuyExpired, and what `open_group` raises.
+    """
+    viewer.must_be(Role.CONSUMER, Role.DISTRIBUTOR)
+    body = _body(group_buy_id, sku_id, quantity, address)
+    earlier = await idempotency.begin(unit, viewer, JOIN, idempotency_key, body)
+    if earlier is not None:
+        return group_buy_id, earlier
+    group = await unit.db.first(visible_to(viewer).where(GROUPS.c.id == group_buy_id))
+    if group is None:
+        raise NotFound("GroupBuy")
+    await _check_not_seated(unit.db, viewer, group.activity_id)
+    await seats.hold(unit, group)
+    activity = await _activity(unit.db, viewer, group.activity_id)
+    price_fen = await _check_order(unit, viewer, activity, sku_id, quantity)
+    to = await addresses.chosen(unit.db, viewer, address)
+    until = rules.hold_until(unit.clock(), activity.hold_s, not_after=group.expires_at)
+    trade_id = await _take_seat(
+        unit,
+        viewer,
+        group,
+        sku_id=sku_id,
+        quantity=quantity,
+        price_fen=price_fen,
+        address=to,
+        until=until,
+    )
+    await idempotency.finish(unit, viewer, JOIN, idempotency_key, trade_id)
+    return group_buy_id, trade_id
+
+
+async def expire_due(unit: Unit, *, limit: int = 1) -> int:
+    """Ends groups whose time is up, `limit` at most in this unit. How many.
+
+    One group a unit lets a failure roll back that group alone.
+    """
+    due = await unit.db.all(
+        select(GROUPS.c.id)
+        .where(GROUPS.c.status == GroupBuyStatus.OPEN, GROUPS.c.expires_at <= unit.clock())
+        .order_by(GROUPS.c.id)
+        .limit(limit)
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    return sum([await seats.expire(unit, row.id) for row in due])
+
+
+async def release_due_holds(unit: Unit, *, limit: int = 1) -> int:
+    """Gives seats back whose hold is over, with their trades. How many."""
+    due = await unit.db.all(
+        select(ORDERS.c.trade_id)
+        .join_from(MEMBERS, ORDERS, ORDERS.c.id == MEMBERS.c.order_id)
+        .where(MEMBERS.c.status == MemberStatus.HELD, MEMBERS.c.hold_expires_at <= unit.clock())
+        .order_by(MEMBERS.c.id)
+        .limit(limit)
+    )
+    return sum([await orders_cancel.expire(unit, row.trade_id) for row in due])
+
+
+def _joinable(viewer: Viewer, product_id: int | None) -> Select[Any]:
+    query = visible_to(viewer).where(GROUPS.c.status == GroupBuyStatus.OPEN)
+    return query if product_id is None else query.where(GROUPS.c.product_id == product_id)
+
+
+def _may_see(viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.is_staff:
+        return true()
+    has_opened = and_(GROUPS.c.status != GroupBuyStatus.PENDING, GROUPS.c.paid_count > 0)
+    leads = GROUPS.c.leader_id == viewer.id if viewer.id is not None else false()
+    return or_(has_opened, leads)
+
+
+def _body(key: int, sku_id: int, quantity: int, address: Address | None) -> dict[str, object]:
+    to = asdict(address) if address else None
+    return {"id": key, "sku": sku_id, "quantity": quantity, "address": to}
+
+
+async def _group_of(unit: Unit, trade_id: int) -> int:
+    return int(await unit.db.value(select(ORDERS.c.group_id).where(ORDERS.c.trade_id == trade_id)))
+
+
+async def _activity(db: Reader, viewer: Viewer, activity_id: int) -> Row[Any]:
+    row = await db.first(activities_visible_to(viewer).where(ACTIVITIES.c.id == activity_id))
+    if row is None:
+        raise NotFound("GroupBuyActivity")
+    return row
+
+
+async def _check_order(
+    unit: Unit, viewer: Viewer, activity: Row[Any], sku_id: int, quantity: int
+) -> int:
+    """The group price in fen of a SKU that may be ordered in the activity now."""
+    rules.check_running(activity.status, activity.starts_at, activity.ends_at, unit.clock())
+    price_fen: int | None = await unit.db.value(
+        select(ACTIVITY_SKUS.c.price_fen).where(
+            ACTIVITY_SKUS.c.activity_id == activity.id, ACTIVITY_SKUS.c.sku_id == sku_id
+        )
+    )
+    if price_fen is None:
+        raise NotFound("Sku")
+    rules.check_quantity(quantity, activity.order_limit)
+    await _check_not_seated(unit.db, viewer, activity.id)
+    return price_fen
+
+
+async def _check_not_seated(db: Reader, viewer: Viewer, activity_id: int) -> None:
+    """One open membership per person and activity (DOMAIN 1.5)."""
+    seated_in: int | None = await db.value(
+        select(MEMBERS.c.group_id).where(
+            MEMBERS.c.activity_id == activity_id,
+            MEMBERS.c.account_id == viewer.account_id,
+            MEMBERS.c.status.in_((MemberStatus.HELD, MemberStatus.JOINED)),
+        )
+    )
+    if seated_in is not None:
+        raise AlreadyInGroupBuy(seated_in)
+
+
+async def _take_seat(
+    unit: Unit,
+    viewer: Viewer,
+    group: Row[Any],
+    *,
+    sku_id: int,
+    quantity: int,
+    price_fen: int,
+    address: Address,
+    until: datetime,
+) -> int:
+    """Places the order of a counted seat and writes the seat's row; the trade to pay."""
+    placed = await orders_place.place_group(
+        unit,
+        viewer,
+        sku_id=sku_id,
+        quantity=quantity,
+        unit_price_fen=price_fen,
+        group_id=group.id,
+        address=address,
+        expires_at=until,
+    )
+    (order_id,) = placed.order_ids
+    await seats.seat(unit, viewer, group, order_id=order_id, hold_expires_at=until)
+    await seats.tell(unit, group.id, "HELD")
+    return placed.trade_id

@@ -1,0 +1,266 @@
+"""Seats of a group: paid, given back, or lost with the group; counters and seats move together.
+
+Whoever changes a group holds its row first and its trades second, so that joining, paying,
+releasing and expiring wait for each other instead of deadlocking.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, case, select, update
+
+from app.auth import Viewer
+from app.db import Unit
+from app.errors import AlreadyInGroupBuy, GroupBuyExpired, GroupBuyFull
+from app.events import GroupBuyChanged
+from app.rules import group_buys as rules
+from app.rules.group_buys import SEATED, FailReason, GroupBuyStatus, MemberStatus
+from app.rules.orders import Move
+from app.services import orders, payments
+from app.services.orders import ORDERS, SYSTEM
+from app.services.payments import RefundReason
+from app.tables.columns import table
+from app.tables.group_buys import GroupBuyActivityRow, GroupBuyMemberRow, GroupBuyRow
+
+ACTIVITIES = table(GroupBuyActivityRow)
+GROUPS = table(GroupBuyRow)
+MEMBERS = table(GroupBuyMemberRow)
+
+
+async def locked(unit: Unit, group_id: int) -> Row[Any]:
+    """The group, held until the unit ends."""
+    query = select(*GROUPS.c).where(GROUPS.c.id == group_id)
+    row = await unit.db.first(query.with_for_update(key_share=True))
+    assert row is not None
+    return row
+
+
+async def lock_of_trade(unit: Unit, trade_id: int) -> int | None:
+    """Holds the group that a trade's order belongs to and returns it; None for ordinary trades."""
+    group_id: int | None = await unit.db.value(
+        select(ORDERS.c.group_id).where(
+            ORDERS.c.trade_id == trade_id, ORDERS.c.group_id.is_not(None)
+        )
+    )
+    if group_id is not None:
+        await locked(unit, group_id)
+    return group_id
+
+
+async def hold(unit: Unit, group: Row[Any]) -> None:
+    """Counts one more held seat. Raises GroupBuyFull or GroupBuyExpired, changing nothing."""
+    now = unit.clock()
+    taken = await unit.changed(
+        update(GROUPS)
+        .where(
+            GROUPS.c.id == group.id,
+            GROUPS.c.status == GroupBuyStatus.OPEN,
+            GROUPS.c.expires_at > now,
+            GROUPS.c.held_count < GROUPS.c.size,
+        )
+        .values(held_count=GROUPS.c.held_count + 1, version=GROUPS.c.version + 1)
+    )
+    if taken:
+        return
+    current = await locked(unit, group.id)
+    if current.status == GroupBuyStatus.FAILED or (
+        current.status == GroupBuyStatus.OPEN and current.expires_at <= now
+    ):
+        raise GroupBuyExpired(group.id)
+    raise GroupBuyFull(group.id, group.size)
+
+
+async def seat(
+    unit: Unit, viewer: Viewer, group: Row[Any], *, order_id: int, hold_expires_at: datetime
+) -> None:
+    """Writes the member row of a held seat, the lowest free one; the group is held."""
+    taken = await unit.db.all(
+        select(MEMBERS.c.seat_no).where(
+            MEMBERS.c.group_id == group.id, MEMBERS.c.status.in_(SEATED)
+        )
+    )
+    made = await unit.insert_new(
+        MEMBERS,
+        group_id=group.id,
+        activity_id=group.activity_id,
+        account_id=viewer.account_id,
+        order_id=order_id,
+        seat_no=rules.free_seat({row.seat_no for row in taken}, group.size),
+        status=MemberStatus.HELD,
+        hold_expires_at=hold_expires_at,
+        created_at=unit.clock(),
+    )
+    if made is None:  # the same person took a seat of the activity at the same moment
+        raise AlreadyInGroupBuy(group.id)
+
+
+async def paid(unit: Unit, order: Row[Any]) -> None:
+    """Turns the held seat of an order that is paid into a member; the last one fills the group.
+
+    The leader's payment opens the group. The statement that makes `paid_count = size` is the one
+    that sets FILLED.
+    """
+    joined = await unit.changed(
+        update(MEMBERS)
+        .where(MEMBERS.c.order_id == order.id, MEMBERS.c.status == MemberStatus.HELD)
+        .values(status=MemberStatus.JOINED, joined_at=unit.clock())
+    )
+    assert joined == 1  # an unpaid trade of a group has its seat: both end in the same unit
+    group = await locked(unit, order.group_id)
+    if group.status == GroupBuyStatus.PENDING:
+        await _open(unit, group)
+    else:
+        await _count_paid(unit, group)
+    group = await tell(unit, order.group_id, "JOINED")
+    if group.status == GroupBuyStatus.FILLED:
+        await _release_orders(unit, group)
+
+
+async def give_back(unit: Unit, *, order_id: int) -> bool:
+    """Releases a held seat whose trade is cancelled; False when it is not held any more.
+
+    Without its leader a group that never opened ends.
+    """
+    member = await unit.db.first(select(*MEMBERS.c).where(MEMBERS.c.order_id == order_id))
+    assert member is not None
+    released = await unit.changed(
+        update(MEMBERS)
+        .where(MEMBERS.c.id == member.id, MEMBERS.c.status == MemberStatus.HELD)
+        .values(status=MemberStatus.RELEASED)
+    )
+    if not released:
+        return False
+    is_pending = GROUPS.c.status == GroupBuyStatus.PENDING
+    await unit.changed(
+        update(GROUPS)
+        .where(GROUPS.c.id == member.group_id)
+        .values(
+            held_count=GROUPS.c.held_count - 1,
+            version=GROUPS.c.version + 1,
+            status=case((is_pending, GroupBuyStatus.FAILED), else_=GROUPS.c.status),
+            fail_reason=case((is_pending, FailReason.LEADER_LEFT), else_=GROUPS.c.fail_reason),
+        )
+    )
+    await tell(unit, member.group_id, "RELEASED")
+    return True
+
+
+async def expire(unit: Unit, group_id: int) -> bool:
+    """Ends a group that did not fill in time; only the winner of the update refunds.
+
+    Paid orders are cancelled with one refund each, unpaid trades are cancelled.
+    """
+    now = unit.clock()
+    failed = await unit.changed(
+        update(GROUPS)
+        .where(
+            GROUPS.c.id == group_id,
+            GROUPS.c.status == GroupBuyStatus.OPEN,
+            GROUPS.c.expires_at <= now,
+        )
+        .values(
+            status=GroupBuyStatus.FAILED,
+            fail_reason=FailReason.EXPIRED,
+            held_count=GROUPS.c.paid_count,
+            version=GROUPS.c.version + 1,
+        )
+    )
+    if not failed:
+        return False
+    members = await unit.db.all(
+        select(*MEMBERS.c)
+        .where(
+            MEMBERS.c.group_id == group_id,
+            MEMBERS.c.status.in_((MemberStatus.HELD, MemberStatus.JOINED)),
+        )
+        .order_by(MEMBERS.c.id)
+    )
+    await orders.lock_stock_of(unit, [member.order_id for member in members])
+    for member in members:
+        await _lose_seat(unit, member)
+    await tell(unit, group_id, "EXPIRED")
+    return True
+
+
+async def tell(unit: Unit, group_id: int, cause: str) -> Row[Any]:
+    """Announces the group's counters as they are now; returns the row they came from."""
+    group = await locked(unit, group_id)
+    unit.emit(GroupBuyChanged(group_id, cause, held=group.held_count, paid=group.paid_count))
+    return group
+
+
+async def _open(unit: Unit, group: Row[Any]) -> None:
+    activity = await unit.db.first(
+        select(*ACTIVITIES.c).where(ACTIVITIES.c.id == group.activity_id)
+    )
+    assert activity is not None
+    until = rules.expiry(unit.clock(), activity.duration_s, ends_at=activity.ends_at)
+    await unit.changed(
+        update(GROUPS)
+        .where(GROUPS.c.id == group.id, GROUPS.c.status == GroupBuyStatus.PENDING)
+        .values(
+            status=GroupBuyStatus.OPEN,
+            paid_count=1,
+            expires_at=until,
+            version=GROUPS.c.version + 1,
+        )
+    )
+
+
+async def _count_paid(unit: Unit, group: Row[Any]) -> None:
+    is_last = GROUPS.c.paid_count + 1 == GROUPS.c.size
+    counted = await unit.changed(
+        update(GROUPS)
+        .where(
+            GROUPS.c.id == group.id,
+            GROUPS.c.status == GroupBuyStatus.OPEN,
+            GROUPS.c.paid_count < GROUPS.c.held_count,
+        )
+        .values(
+            paid_count=GROUPS.c.paid_count + 1,
+            status=case((is_last, GroupBuyStatus.FILLED), else_=GroupBuyStatus.OPEN),
+            filled_at=case((is_last, unit.clock()), else_=GROUPS.c.filled_at),
+            version=GROUPS.c.version + 1,
+        )
+    )
+    assert counted == 1  # a held seat keeps its group open: `expire` ends both in one unit
+
+
+async def _release_orders(unit: Unit, group: Row[Any]) -> None:
+    """成团: every member's order goes to its supplier."""
+    succeeded = update(MEMBERS).where(
+        MEMBERS.c.group_id == group.id, MEMBERS.c.status == MemberStatus.JOINED
+    )
+    await unit.changed(succeeded.values(status=MemberStatus.SUCCEEDED))
+    waiting = select(*ORDERS.c).where(ORDERS.c.group_id == group.id).order_by(ORDERS.c.id)
+    sold = [
+        order.id
+        for order in await unit.db.all(waiting)
+        if await orders.move(unit, order, Move.GROUP_FILLED, SYSTEM)
+    ]
+    await orders.count_sold(unit, sold)
+    await tell(unit, group.id, "FILLED")
+
+
+async def _lose_seat(unit: Unit, member: Row[Any]) -> None:
+    order = await unit.db.first(select(*ORDERS.c).where(ORDERS.c.id == member.order_id))
+    assert order is not None
+    is_paid = member.status == MemberStatus.JOINED
+    to = MemberStatus.REFUNDED if is_paid else MemberStatus.RELEASED
+    await unit.changed(update(MEMBERS).where(MEMBERS.c.id == member.id).values(status=to))
+    if not is_paid:
+        await orders.locked_trade(unit, order.trade_id)
+        await orders.close(unit, order.trade_id, actor=SYSTEM, reason="GROUP_FAILED")
+        await payments.close_open(unit, trade_id=order.trade_id)
+        return
+    await orders.fail_group_order(unit, order)
+    paid_by = await payments.primary(unit, trade_id=order.trade_id)
+    await payments.request_refund(
+        unit,
+        trade_id=order.trade_id,
+        order_id=order.id,
+        payment_id=paid_by.id if paid_by is not None else None,
+        reason=RefundReason.GROUP_FAILED,
+        ref_id=order.id,
+        amount_fen=order.paid_fen - order.refunded_fen,
+    )

@@ -1,0 +1,276 @@
+"""Orders: who sees which, what may be done with one, and the moves of its state machine."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from app.auth import Role, Viewer
+from app.db import Reader, Unit
+from app.errors import NotFound, WrongState
+from app.events import OrderMoved
+from app.rules import orders as rules
+from app.rules.orders import SEEN_BY_SUPPLIER, Action, Move, OrderStatus, Side, TradeStatus
+from app.services import pages, stocks
+from app.services.pages import Page
+from app.tables.columns import table
+from app.tables.orders import OrderEventRow, OrderLineRow, OrderRow, TradeRow
+from app.tables.products import ProductRow
+
+TRADES = table(TradeRow)
+ORDERS = table(OrderRow)
+LINES = table(OrderLineRow)
+EVENTS = table(OrderEventRow)
+PRODUCTS = table(ProductRow)
+
+SYSTEM = Viewer()  # the actor of what time or a provider does: a guest without a key
+
+
+def visible_to(viewer: Viewer) -> Select[Any]:
+    """Buyers and distributors see their own, suppliers what they have to ship, staff all."""
+    return select(*ORDERS.c).where(_may_see(viewer))
+
+
+def lines_visible_to(viewer: Viewer) -> Select[Any]:
+    return select(*LINES.c).where(LINES.c.order_id.in_(_visible_ids(viewer)))
+
+
+def events_visible_to(viewer: Viewer) -> Select[Any]:
+    return select(*EVENTS.c).where(EVENTS.c.order_id.in_(_visible_ids(viewer)))
+
+
+def trades_visible_to(viewer: Viewer) -> Select[Any]:
+    """A trade joins the orders of several suppliers, so it is the buyer's and the staff's alone."""
+    query = select(*TRADES.c)
+    return query if viewer.is_staff else query.where(TRADES.c.buyer_id == (viewer.id or 0))
+
+
+def side_of(order: Any, viewer: Viewer) -> Side:
+    """How the viewer stands to an order."""
+    if viewer.role is Role.SUPPLIER and order.supplier_id == viewer.subject_id:
+        return Side.SUPPLIER
+    return Side.BUYER if viewer.id is not None and order.buyer_id == viewer.id else Side.OTHER
+
+
+def available_actions(order: Any, viewer: Viewer) -> list[Action]:
+    """What the viewer may do with an order now, from the table that the moves use."""
+    return rules.actions(order.status, side_of(order, viewer))
+
+
+async def page(
+    db: Reader, viewer: Viewer, *, status: OrderStatus | None, first: int, after: list[Any] | None
+) -> Page:
+    """The viewer's orders, newest first."""
+    return await pages.keyset(db, _listed(viewer, status), [(ORDERS.c.id, True)], first, after)
+
+
+async def count(db: Reader, viewer: Viewer, *, status: OrderStatus | None) -> int:
+    return await pages.count(db, _listed(viewer, status))
+
+
+async def actions(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[list[Action]]:  # noqa: ARG001
+    """`available_actions` of each row."""
+    return [available_actions(row, viewer) for row in rows]
+
+
+async def confirm(unit: Unit, viewer: Viewer, *, order_id: int) -> None:
+    """The buyer has the goods. Raises NotFound, WrongState."""
+    order = await seen(unit.db, viewer, order_id)
+    if side_of(order, viewer) is not Side.BUYER:
+        raise NotFound("Order")
+    if order.status == OrderStatus.COMPLETED:
+        return
+    now = unit.clock()
+    if not await move(unit, order, Move.RECEIVED, viewer, completed_at=now):
+        raise WrongState("Order", order.status)
+
+
+async def receive_due(unit: Unit, *, limit: int = 50) -> int:
+    """Completes shipped orders that nobody confirmed in time. How many."""
+    now = unit.clock()
+    due = await unit.db.all(
+        select(*ORDERS.c)
+        .where(ORDERS.c.status == OrderStatus.SHIPPED, ORDERS.c.auto_receive_at <= now)
+        .order_by(ORDERS.c.id)
+        .limit(limit)
+    )
+    return sum([await move(unit, row, Move.RECEIVED, SYSTEM, completed_at=now) for row in due])
+
+
+async def of_trade(db: Reader, trade_id: int) -> list[Row[Any]]:
+    query = select(*ORDERS.c).where(ORDERS.c.trade_id == trade_id)
+    return await db.all(query.order_by(ORDERS.c.id))
+
+
+async def seen(db: Reader, viewer: Viewer, order_id: int) -> Row[Any]:
+    """One order that the viewer may see, else NotFound."""
+    order = await db.first(visible_to(viewer).where(ORDERS.c.id == order_id))
+    if order is None:
+        raise NotFound("Order")
+    return order
+
+
+async def locked_trade(unit: Unit, trade_id: int) -> Row[Any]:
+    """The trade, held until the unit ends: paying, cancelling and expiring go in turn."""
+    query = select(*TRADES.c).where(TRADES.c.id == trade_id)
+    trade = await unit.db.first(query.with_for_update(key_share=True))
+    if trade is None:
+        raise NotFound("Trade")
+    return trade
+
+
+async def move(unit: Unit, order: Row[Any], kind: Move, actor: Viewer, **values: Any) -> bool:
+    """Makes one move of the state machine; False when the order is not where it may start.
+
+    The guard is in the statement, so that of two racing moves exactly one is made and told.
+    """
+    to = rules.target(kind)
+    moved = await unit.changed(
+        update(ORDERS)
+        .where(ORDERS.c.id == order.id, ORDERS.c.status.in_(rules.origins(kind)))
+        .values(status=to, version=ORDERS.c.version + 1, **values)
+    )
+    if not moved:
+        return False
+    await note(unit, order, kind, actor, from_status=order.status)
+    return True
+
+
+async def note(
+    unit: Unit, order: Any, kind: Move, actor: Viewer, *, from_status: str | None
+) -> None:
+    """Writes the event row of a move and tells whoever listens."""
+    to = rules.target(kind) if from_status is not None else OrderStatus.PENDING_PAYMENT
+    await unit.insert(
+        insert(EVENTS).values(
+            order_id=order.id,
+            actor_role=actor.role if actor.id is not None else "SYSTEM",
+            actor_id=actor.id,
+            kind=kind,
+            from_status=from_status,
+            to_status=to,
+            created_at=unit.clock(),
+        )
+    )
+    unit.emit(OrderMoved(order_id=order.id, buyer_id=order.buyer_id, status=to))
+
+
+async def pay(unit: Unit, trade: Row[Any], paid_fen: int) -> list[Row[Any]]:
+    """Moves a trade and its orders on after their payment; the orders, [] when it is too late.
+
+    Lines take what they were to pay, stock turns from reserved to allocated.
+    """
+    now = unit.clock()
+    is_paid = await unit.changed(
+        update(TRADES)
+        .where(
+            TRADES.c.id == trade.id,
+            TRADES.c.status == TradeStatus.PENDING_PAYMENT,
+            TRADES.c.payable_fen == paid_fen,
+        )
+        .values(
+            status=TradeStatus.PAID, paid_fen=paid_fen, paid_at=now, version=TRADES.c.version + 1
+        )
+    )
+    if not is_paid:
+        return []
+    paid = await of_trade(unit.db, trade.id)
+    await lock_stock_of(unit, [order.id for order in paid])
+    for order in paid:
+        kind = Move.PAID if order.group_id is None else Move.PAID_FOR_GROUP
+        await move(unit, order, kind, SYSTEM, paid_fen=ORDERS.c.payable_fen, paid_at=now)
+        mine = update(LINES).where(LINES.c.order_id == order.id)
+        await unit.changed(mine.values(paid_fen=LINES.c.payable_fen))
+        await stocks.allocate(unit, stocks.ORDER, order.id)
+    await count_sold(unit, [order.id for order in paid if order.group_id is None])
+    return paid
+
+
+async def close(unit: Unit, trade_id: int, *, actor: Viewer, reason: str) -> bool:
+    """Cancels an unpaid trade and its orders and frees the stock; False when it is not unpaid."""
+    closed = await unit.changed(
+        update(TRADES)
+        .where(TRADES.c.id == trade_id, TRADES.c.status == TradeStatus.PENDING_PAYMENT)
+        .values(status=TradeStatus.CANCELLED, version=TRADES.c.version + 1)
+    )
+    if not closed:
+        return False
+    cancelled = await of_trade(unit.db, trade_id)
+    await lock_stock_of(unit, [order.id for order in cancelled])
+    for order in cancelled:
+        await move(
+            unit, order, Move.CANCELLED, actor, cancelled_at=unit.clock(), cancel_reason=reason
+        )
+        await stocks.release(unit, stocks.ORDER, order.id)
+    return True
+
+
+async def fail_group_order(unit: Unit, order: Row[Any]) -> bool:
+    """Cancels a paid order whose group did not fill and frees its stock; the refund is apart."""
+    values = {"cancelled_at": unit.clock(), "cancel_reason": Move.GROUP_FAILED}
+    if not await move(unit, order, Move.GROUP_FAILED, SYSTEM, **values):
+        return False
+    await stocks.release(unit, stocks.ORDER, order.id)
+    return True
+
+
+async def count_sold(unit: Unit, order_ids: Sequence[int]) -> None:
+    """Adds the units of orders that are certain now to their products' sales."""
+    sold = await unit.db.all(
+        select(LINES.c.product_id, func.sum(LINES.c.quantity).label("units"))
+        .where(LINES.c.order_id.in_(order_ids))
+        .group_by(LINES.c.product_id)
+        .order_by(LINES.c.product_id)
+    )
+    for row in sold:
+        await unit.changed(
+            update(PRODUCTS)
+            .where(PRODUCTS.c.id == row.product_id)
+            .values(sold_count=PRODUCTS.c.sold_count + int(row.units))
+        )
+
+
+async def lock_stock_of(unit: Unit, order_ids: Sequence[int]) -> None:
+    """Takes the stock rows of several orders in one order: see `stocks.lock`."""
+    if len(order_ids) > 1:
+        rows = await unit.db.all(
+            select(LINES.c.sku_id).where(LINES.c.order_id.in_(order_ids)).distinct()
+        )
+        await stocks.lock(unit, [row.sku_id for row in rows])
+
+
+def _visible_ids(viewer: Viewer) -> Select[Any]:
+    return select(ORDERS.c.id).where(_may_see(viewer))
+
+
+def _may_see(viewer: Viewer) -> ColumnElement[bool]:
+    if viewer.is_staff:
+        return true()
+    if viewer.id is None:
+        return false()
+    bought = ORDERS.c.buyer_id == viewer.id
+    if viewer.role is Role.SUPPLIER:
+        return or_(
+            bought,
+            and_(ORDERS.c.supplier_id == viewer.subject_id, ORDERS.c.status.in_(SEEN_BY_SUPPLIER)),
+        )
+    if viewer.role is Role.DISTRIBUTOR:
+        return or_(bought, ORDERS.c.distributor_id == viewer.subject_id)
+    return bought
+
+
+def _listed(viewer: Viewer, status: OrderStatus | None) -> Select[Any]:
+    query = visible_to(viewer)
+    return query if status is None else query.where(ORDERS.c.status == status)

@@ -1,0 +1,283 @@
+"""Placing orders: one trade for the buyer, one order per supplier, stock kept until it is paid."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+
+from app.auth import Role, Viewer
+from app.db import Unit
+from app.errors import CartEmpty, NotFound, PriceChanged, SkuUnavailable
+from app.ids import receipt_no
+from app.rules.orders import PAYMENT_WINDOW, Address, Move, OrderStatus, TradeStatus
+from app.rules.pricing import Item, Parcel, Quote, quote
+from app.rules.stock import is_on_sale
+from app.services import addresses, carts, carts_pricing, idempotency, limits, orders, stocks
+from app.services.orders import LINES, ORDERS, TRADES
+from app.tables.columns import table
+from app.tables.products import ProductRow, SkuRow
+from app.tables.suppliers import SupplierRow
+
+SKUS = table(SkuRow)
+PRODUCTS = table(ProductRow)
+SUPPLIERS = table(SupplierRow)
+
+PLACE = "placeTrade"
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What an order line remembers of its SKU, whatever becomes of the product."""
+
+    product_id: int
+    title: str
+    options: Mapping[str, str]
+    supply_price_fen: int
+    live_room_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Basket:
+    """What is ordered and for how much; `goods` by SKU."""
+
+    quote: Quote
+    goods: Mapping[int, Goods]
+
+    @property
+    def items(self) -> list[Item]:
+        return [line.item for parcel in self.quote.parcels for line in parcel.lines]
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    trade_id: int
+    order_ids: tuple[int, ...]
+
+
+async def place(
+    unit: Unit,
+    viewer: Viewer,
+    *,
+    expected_payable_fen: int,
+    idempotency_key: str,
+    address: Address | None = None,
+) -> int:
+    """Orders what is selected in the viewer's cart; the trade's id, also for a repetition.
+
+    Raises CartEmpty, SkuUnavailable, LimitExceeded, PriceChanged, OutOfStock, InvalidInput and
+    IdempotencyKeyReused.
+    """
+    viewer.must_be(Role.CONSUMER, Role.DISTRIBUTOR)
+    body = {"payable": expected_payable_fen, "address": asdict(address) if address else None}
+    earlier = await idempotency.begin(unit, viewer, PLACE, idempotency_key, body)
+    if earlier is not None:
+        return earlier
+    to = await addresses.chosen(unit.db, viewer, address)
+    cart = await carts.locked(unit, viewer)
+    if cart is None:
+        raise CartEmpty
+    priced = await carts.priced(unit.db, viewer, cart.id, province=to.province)
+    basket = _selected(priced)
+    if priced.payable_fen != expected_payable_fen:
+        raise PriceChanged(expected_payable_fen, priced.payable_fen)
+    until = unit.clock() + PAYMENT_WINDOW
+    placed = await _create(unit, viewer, basket, address=to, expires_at=until)
+    await carts.remove_ordered(unit, cart.id, [line.line_id for line in priced.selected])
+    await idempotency.finish(unit, viewer, PLACE, idempotency_key, placed.trade_id)
+    return placed.trade_id
+
+
+async def place_group(
+    unit: Unit,
+    viewer: Viewer,
+    *,
+    sku_id: int,
+    quantity: int,
+    unit_price_fen: int,
+    group_id: int,
+    address: Address,
+    expires_at: datetime,
+) -> Placed:
+    """One order of one SKU at the group price; it is paid before `expires_at` or not at all.
+
+    Raises NotFound, SkuUnavailable, LimitExceeded, OutOfStock.
+    """
+    sku = await _sku(unit, sku_id)
+    item = Item(sku_id, sku_id, sku.supplier_id, quantity, unit_price_fen)
+    terms = {sku.supplier_id: carts_pricing.shipping_terms(sku)}
+    basket = Basket(
+        quote([item], terms, province=address.province),
+        {sku_id: Goods(sku.product_id, sku.title, sku.options, sku.supply_price_fen)},
+    )
+    return await _create(
+        unit, viewer, basket, address=address, expires_at=expires_at, group_id=group_id
+    )
+
+
+def _selected(priced: carts_pricing.PricedCart) -> Basket:
+    if not priced.selected:
+        raise CartEmpty
+    for line in priced.selected:
+        if not line.is_on_sale:
+            raise SkuUnavailable(line.sku_id)
+    return Basket(
+        priced.quote,
+        {
+            line.sku_id: Goods(
+                line.product_id,
+                line.title,
+                line.options,
+                line.supply_price_fen,
+                line.live_room_id,
+            )
+            for line in priced.selected
+        },
+    )
+
+
+async def _sku(unit: Unit, sku_id: int) -> Row[Any]:
+    sku = await unit.db.first(
+        select(
+            SKUS.c.product_id,
+            SKUS.c.supplier_id,
+            SKUS.c.options,
+            SKUS.c.supply_price_fen,
+            SKUS.c.status,
+            PRODUCTS.c.title,
+            PRODUCTS.c.status.label("product_status"),
+            SUPPLIERS.c.status.label("supplier_status"),
+            SUPPLIERS.c.shipping_fen,
+            SUPPLIERS.c.remote_surcharge_fen,
+            SUPPLIERS.c.free_shipping_from_fen,
+        )
+        .join_from(SKUS, PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
+        .join(SUPPLIERS, SUPPLIERS.c.id == SKUS.c.supplier_id)
+        .where(SKUS.c.id == sku_id)
+    )
+    if sku is None:
+        raise NotFound("Sku")
+    if not is_on_sale(sku.status, sku.product_status, sku.supplier_status):
+        raise SkuUnavailable(sku_id)
+    return sku
+
+
+async def _create(
+    unit: Unit,
+    viewer: Viewer,
+    basket: Basket,
+    *,
+    address: Address,
+    expires_at: datetime,
+    group_id: int | None = None,
+) -> Placed:
+    """Writes trade, orders and lines with their frozen shares, and reserves the stock."""
+    wanted: dict[int, int] = {}
+    for item in basket.items:
+        product_id = basket.goods[item.sku_id].product_id
+        wanted[product_id] = wanted.get(product_id, 0) + item.quantity
+    await limits.check(unit, viewer.account_id, wanted)
+    trade_id = await _insert_trade(unit, viewer, basket.quote, expires_at)
+    await stocks.lock(unit, [item.sku_id for item in basket.items])
+    order_ids = []
+    for parcel in basket.quote.parcels:
+        order_id = await _insert_order(
+            unit, viewer, parcel, basket.goods, trade_id=trade_id, group_id=group_id, to=address
+        )
+        units = _units_by_sku(parcel)
+        await stocks.reserve(unit, stocks.ORDER, order_id, units, expires_at)
+        order_ids.append(order_id)
+    return Placed(trade_id, tuple(order_ids))
+
+
+def _units_by_sku(parcel: Parcel) -> dict[int, int]:
+    """Each line alone could pass where together they oversell (DOMAIN 3.3)."""
+    units: dict[int, int] = {}
+    for line in parcel.lines:
+        units[line.item.sku_id] = units.get(line.item.sku_id, 0) + line.item.quantity
+    return units
+
+
+async def _insert_trade(unit: Unit, viewer: Viewer, total: Quote, expires_at: datetime) -> int:
+    now = unit.clock()
+    return await unit.insert(
+        insert(TRADES).values(
+            no=receipt_no(now, "T"),
+            buyer_id=viewer.account_id,
+            status=TradeStatus.PENDING_PAYMENT,
+            goods_fen=total.goods_fen,
+            shipping_fen=total.shipping_fen,
+            discount_fen=total.discount_fen,
+            payable_fen=total.payable_fen,
+            paid_fen=0,
+            refunded_fen=0,
+            expires_at=expires_at,
+            version=0,
+            created_at=now,
+        )
+    )
+
+
+async def _insert_order(
+    unit: Unit,
+    viewer: Viewer,
+    parcel: Parcel,
+    goods: Mapping[int, Goods],
+    *,
+    trade_id: int,
+    group_id: int | None,
+    to: Address,
+) -> int:
+    now = unit.clock()
+    rooms = [goods[line.item.sku_id].live_room_id for line in parcel.lines]
+    values = {
+        "no": receipt_no(now, "O"),
+        "trade_id": trade_id,
+        "supplier_id": parcel.supplier_id,
+        "buyer_id": viewer.account_id,
+        "status": OrderStatus.PENDING_PAYMENT,
+        "group_id": group_id,
+        "live_room_id": next((room for room in rooms if room is not None), None),
+        "goods_fen": parcel.goods_fen,
+        "shipping_fen": parcel.shipping_fen,
+        "discount_fen": parcel.discount_fen,
+        "payable_fen": parcel.payable_fen,
+        "paid_fen": 0,
+        "refunded_fen": 0,
+        "receiver": asdict(to),
+        "version": 0,
+        "created_at": now,
+    }
+    order_id = await unit.insert(insert(ORDERS).values(**values))
+    await unit.execute(insert(LINES), _line_values(order_id, parcel, goods))
+    made = await unit.db.first(select(*ORDERS.c).where(ORDERS.c.id == order_id))
+    await orders.note(unit, made, Move.PLACED, viewer, from_status=None)
+    return order_id
+
+
+def _line_values(
+    order_id: int, parcel: Parcel, goods: Mapping[int, Goods]
+) -> Sequence[dict[str, Any]]:
+    values = []
+    for line in parcel.lines:
+        sold = goods[line.item.sku_id]
+        values.append(
+            {
+                "order_id": order_id,
+                "sku_id": line.item.sku_id,
+                "product_id": sold.product_id,
+                "title": sold.title,
+                "options": dict(sold.options),
+                "quantity": line.item.quantity,
+                "unit_price_fen": line.item.unit_price_fen,
+                "supply_price_fen": sold.supply_price_fen,
+                "discount_fen": line.discount_fen,
+                "shipping_fen": line.shipping_fen,
+                "payable_fen": line.payable_fen,
+                "paid_fen": 0,
+                "refunded_fen": 0,
+                "shipped_quantity": 0,
+            }
+        )
+    return values

@@ -1,0 +1,225 @@
+"""Payments: attempts to pay a trade, what providers said of them, and money on its way back."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+
+from app.auth import Role, Viewer
+from app.db import Unit
+from app.errors import NotFound, PaymentFailed, TradeExpired, WrongState
+from app.ids import receipt_no
+from app.rules.orders import TradeStatus
+from app.tables.columns import table
+from app.tables.orders import OrderRow, TradeRow
+from app.tables.payments import PaymentEventRow, PaymentRow, RefundRow
+
+PAYMENTS = table(PaymentRow)
+EVENTS = table(PaymentEventRow)
+REFUNDS = table(RefundRow)
+TRADES = table(TradeRow)
+ORDERS = table(OrderRow)
+
+
+class PaymentStatus(StrEnum):
+    CREATED = "CREATED"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CLOSED = "CLOSED"
+
+
+class RefundStatus(StrEnum):
+    REQUESTED = "REQUESTED"
+    PROCESSING = "PROCESSING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+class RefundReason(StrEnum):
+    """The cause; with its `ref_id` (an order or a payment) it is unique: one refund per cause."""
+
+    GROUP_FAILED = "GROUP_FAILED"
+    LATE_PAYMENT = "LATE_PAYMENT"
+    DUPLICATE_PAYMENT = "DUPLICATE_PAYMENT"
+    AFTERSALE = "AFTERSALE"
+
+
+class PaymentRole(StrEnum):
+    """PRIMARY pays the trade; DUPLICATE is money beyond it and goes back."""
+
+    PRIMARY = "PRIMARY"
+    DUPLICATE = "DUPLICATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to pay, as the provider gets to know it."""
+
+    payment_id: int
+    provider_no: str
+    amount_fen: int
+
+
+def visible_to(viewer: Viewer) -> Select[Any]:
+    """Payments of the viewer's own trades; staff sees all."""
+    query = select(*PAYMENTS.c)
+    if viewer.is_staff:
+        return query
+    mine = select(TRADES.c.id).where(TRADES.c.buyer_id == (viewer.id or 0))
+    return query.where(PAYMENTS.c.trade_id.in_(mine))
+
+
+def refunds_visible_to(viewer: Viewer) -> Select[Any]:
+    """Refunds of the viewer's own trades, a supplier's of its orders; staff sees all."""
+    query = select(*REFUNDS.c)
+    if viewer.is_staff:
+        return query
+    mine = select(TRADES.c.id).where(TRADES.c.buyer_id == (viewer.id or 0))
+    may_see: ColumnElement[bool] = REFUNDS.c.trade_id.in_(mine)
+    if viewer.role is Role.SUPPLIER:
+        sold = select(ORDERS.c.id).where(
+            ORDERS.c.supplier_id == viewer.subject_id, ORDERS.c.status != "CANCELLED"
+        )
+        may_see = or_(may_see, REFUNDS.c.order_id.in_(sold))
+    return query.where(may_see)
+
+
+async def start(
+    unit: Unit, viewer: Viewer, *, trade_id: int, provider: str = "SIMULATED"
+) -> Attempt:
+    """Notes a new attempt, before the provider is asked outside of the unit.
+
+    Raises NotFound, TradeExpired, and WrongState for a trade that is paid.
+    """
+    query = select(*TRADES.c).where(TRADES.c.id == trade_id, TRADES.c.buyer_id == viewer.account_id)
+    trade = await unit.db.first(query.with_for_update(key_share=True))
+    now = unit.clock()
+    if trade is None:
+        raise NotFound("Trade")
+    if trade.status == TradeStatus.PAID:
+        raise WrongState("Trade", trade.status)
+    if trade.status == TradeStatus.CANCELLED or trade.expires_at <= now:
+        raise TradeExpired
+    last = await unit.db.value(
+        select(func.max(PAYMENTS.c.attempt_no)).where(PAYMENTS.c.trade_id == trade_id)
+    )
+    provider_no = receipt_no(now, "P")
+    payment_id = await unit.insert(
+        insert(PAYMENTS).values(
+            trade_id=trade_id,
+            attempt_no=(last or 0) + 1,
+            provider=provider,
+            provider_no=provider_no,
+            amount_fen=trade.payable_fen,
+            status=PaymentStatus.CREATED,
+            role=PaymentRole.PRIMARY,
+            created_at=now,
+        )
+    )
+    return Attempt(payment_id, provider_no, trade.payable_fen)
+
+
+async def get(unit: Unit, payment_id: int) -> Row[Any]:
+    row = await unit.db.first(select(*PAYMENTS.c).where(PAYMENTS.c.id == payment_id))
+    if row is None:
+        raise NotFound("Payment")
+    return row
+
+
+async def succeed(
+    unit: Unit,
+    *,
+    payment_id: int,
+    provider_event_id: str,
+    amount_fen: int,
+    role: PaymentRole,
+) -> bool:
+    """Writes down that the money came, once; False when that is known already.
+
+    The trade is held by the caller, who knows the `role`. Raises PaymentFailed when the provider
+    names another amount than we asked for.
+    """
+    payment = await get(unit, payment_id)
+    if payment.amount_fen != amount_fen:
+        raise PaymentFailed
+    is_new = await _note(unit, payment_id, provider_event_id, "SUCCEEDED")
+    if not is_new or payment.status == PaymentStatus.SUCCEEDED:
+        return False
+    return bool(
+        await unit.changed(
+            update(PAYMENTS)
+            .where(PAYMENTS.c.id == payment_id, PAYMENTS.c.status != PaymentStatus.SUCCEEDED)
+            .values(status=PaymentStatus.SUCCEEDED, role=role, finished_at=unit.clock())
+        )
+    )
+
+
+async def fail(unit: Unit, *, payment_id: int, provider_event_id: str) -> bool:
+    """Writes down that an attempt failed, once; money that came is never un-come."""
+    await get(unit, payment_id)
+    if not await _note(unit, payment_id, provider_event_id, "FAILED"):
+        return False
+    return bool(
+        await unit.changed(
+            update(PAYMENTS)
+            .where(PAYMENTS.c.id == payment_id, PAYMENTS.c.status == PaymentStatus.CREATED)
+            .values(status=PaymentStatus.FAILED, finished_at=unit.clock())
+        )
+    )
+
+
+async def close_open(unit: Unit, *, trade_id: int) -> int:
+    """Closes the attempts of a trade that is cancelled; money that comes all the same is late."""
+    return await unit.changed(
+        update(PAYMENTS)
+        .where(PAYMENTS.c.trade_id == trade_id, PAYMENTS.c.status == PaymentStatus.CREATED)
+        .values(status=PaymentStatus.CLOSED, finished_at=unit.clock())
+    )
+
+
+async def primary(unit: Unit, *, trade_id: int) -> Row[Any] | None:
+    """The payment that paid the trade (or came late for it); every other one is beyond it."""
+    return await unit.db.first(
+        select(*PAYMENTS.c).where(
+            PAYMENTS.c.trade_id == trade_id,
+            PAYMENTS.c.status == PaymentStatus.SUCCEEDED,
+            PAYMENTS.c.role == PaymentRole.PRIMARY,
+        )
+    )
+
+
+async def request_refund(
+    unit: Unit,
+    *,
+    trade_id: int,
+    payment_id: int | None,
+    reason: RefundReason,
+    ref_id: int,
+    amount_fen: int,
+    order_id: int | None = None,
+) -> int | None:
+    """Asks for money to go back, once per cause; None when that was asked for already."""
+    return await unit.insert_new(
+        REFUNDS,
+        trade_id=trade_id,
+        order_id=order_id,
+        payment_id=payment_id,
+        reason_kind=reason,
+        ref_id=ref_id,
+        amount_fen=amount_fen,
+        status=RefundStatus.REQUESTED,
+        attempts=0,
+        created_at=unit.clock(),
+    )
+
+
+async def _note(unit: Unit, payment_id: int, provider_event_id: str, kind: str) -> bool:
+    noted = await unit.insert_new(
+        EVENTS,
+        payment_id=payment_id,
+        provider_event_id=provider_event_id,
+        kind=kind,
+        created_at=unit.clock(),
+    )
+    return noted is not None

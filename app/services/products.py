@@ -1,0 +1,302 @@
+"""Goods: who may see them, their search and their facets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    Row,
+    Select,
+    case,
+    cast,
+    column,
+    exists,
+    func,
+    select,
+)
+from sqlalchemy import table as bare_table
+
+from app import search as texts
+from app.auth import Role, Viewer
+from app.db import Reader
+from app.errors import NotFound
+from app.services import stocks
+from app.services.pages import Order, Page, keyset
+from app.tables.columns import table
+from app.tables.products import CategoryRow, ProductOptionRow, ProductRow, SkuRow, StockRow
+from app.tables.suppliers import SupplierRow
+
+PRODUCTS = table(ProductRow)
+CATEGORIES = table(CategoryRow)
+OPTIONS = table(ProductOptionRow)
+SKUS = table(SkuRow)
+STOCKS = table(StockRow)
+SUPPLIERS = table(SupplierRow)
+FTS = bare_table("product_search", column("rowid"), column("bigrams"), column("words"))
+SHOWN = ("ON_SALE", "PRE_SALE")
+BAND_EDGES_FEN = (2_000, 5_000, 10_000, 30_000)
+_RANK_SCALE = 1_000_000  # ranks are compared as integers: a float does not survive every cursor
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFilter:
+    """What is None does not restrict. Prices compare with the lowest price of a product."""
+
+    category_id: int | None = None  # the whole branch below it
+    supplier_id: int | None = None
+    price_min_fen: int | None = None
+    price_max_fen: int | None = None
+    in_stock: bool | None = None
+    ids: tuple[int, ...] | None = None
+
+
+class ProductSort(StrEnum):
+    DEFAULT = "DEFAULT"
+    SALES = "SALES"
+    PRICE_ASC = "PRICE_ASC"
+    PRICE_DESC = "PRICE_DESC"
+    NEWEST = "NEWEST"
+    RELEVANCE = "RELEVANCE"
+
+
+@dataclass(frozen=True, slots=True)
+class PriceBand:
+    """Lowest prices from `low_fen` up to, not including, `high_fen`."""
+
+    low_fen: int
+    high_fen: int | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """(id, count), most products first; each counted without its own part of the filter."""
+
+    categories: tuple[tuple[int, int], ...]
+    suppliers: tuple[tuple[int, int], ...]
+    price_bands: tuple[PriceBand, ...]
+
+
+def visible_to(viewer: Viewer) -> Select[Any]:
+    """The public sees goods on sale of approved suppliers, a supplier the own goods, staff all."""
+    query = select(*PRODUCTS.c)
+    if viewer.is_staff:
+        return query
+    if viewer.role is Role.SUPPLIER:
+        return query.where(PRODUCTS.c.supplier_id == viewer.subject_id)
+    approved = select(SUPPLIERS.c.id).where(SUPPLIERS.c.status == "APPROVED")
+    return query.where(PRODUCTS.c.status.in_(SHOWN), PRODUCTS.c.supplier_id.in_(approved))
+
+
+def skus_visible_to(viewer: Viewer) -> Select[Any]:
+    query = select(*SKUS.c).where(SKUS.c.product_id.in_(_seen_ids(viewer)))
+    if viewer.is_staff or viewer.role is Role.SUPPLIER:
+        return query
+    return query.where(SKUS.c.status == "ON_SALE")
+
+
+def options_visible_to(viewer: Viewer) -> Select[Any]:
+    return select(*OPTIONS.c).where(OPTIONS.c.product_id.in_(_seen_ids(viewer)))
+
+
+def stocks_visible_to(viewer: Viewer) -> Select[Any]:
+    seen = skus_visible_to(viewer).with_only_columns(SKUS.c.id)
+    return select(*STOCKS.c).where(STOCKS.c.sku_id.in_(seen))
+
+
+def categories_visible_to(_viewer: Viewer) -> Select[Any]:
+    return select(*CATEGORIES.c)
+
+
+async def get(db: Reader, viewer: Viewer, product_id: int) -> Row[Any]:
+    """Raises NotFound for a product that is not there or not shown to the viewer."""
+    row = await db.first(visible_to(viewer).where(PRODUCTS.c.id == product_id))
+    if row is None:
+        raise NotFound("Product")
+    return row
+
+
+async def top_categories(db: Reader) -> list[Row[Any]]:
+    return await db.all(
+        select(*CATEGORIES.c)
+        .where(CATEGORIES.c.parent_id.is_(None))
+        .order_by(CATEGORIES.c.sort, CATEGORIES.c.id)
+    )
+
+
+async def available(db: Reader, _viewer: Viewer, rows: Sequence[Any]) -> list[int]:
+    """Units of these SKUs that can be bought now."""
+    found = await stocks.available(db, [row.id for row in rows])
+    return [found[row.id] for row in rows]
+
+
+async def supply_prices(_db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[int | None]:
+    """What the viewer's own side of the trade pays: a distributor the platform's price to shops.
+
+    The supply price is for its supplier and for staff; shoppers see neither.
+    """
+    return [_supply_price(viewer, row) for row in rows]
+
+
+async def page(
+    db: Reader,
+    viewer: Viewer,
+    *,
+    filter: ProductFilter,
+    search: str | None,
+    sort: ProductSort,
+    first: int,
+    after: list[Any] | None = None,
+) -> Page:
+    """RELEVANCE without search words is DEFAULT; DEFAULT with search words is RELEVANCE."""
+    hits = await _hits(db, search)
+    statement = _chosen(viewer, filter, hits)
+    if hits is not None:
+        statement = statement.add_columns(hits.c.rank)
+    return await keyset(db, statement, _order(sort, hits), first, after)
+
+
+async def count(db: Reader, viewer: Viewer, *, filter: ProductFilter, search: str | None) -> int:
+    chosen = _chosen(viewer, filter, await _hits(db, search)).subquery()
+    return int(await db.value(select(func.count()).select_from(chosen)))
+
+
+async def facets(
+    db: Reader, viewer: Viewer, *, filter: ProductFilter, search: str | None
+) -> Facets:
+    hits = await _hits(db, search)
+    categories = await _counts(
+        db, "category_id", _chosen(viewer, replace(filter, category_id=None), hits)
+    )
+    owners = await _counts(
+        db, "supplier_id", _chosen(viewer, replace(filter, supplier_id=None), hits)
+    )
+    free = replace(filter, price_min_fen=None, price_max_fen=None)
+    return Facets(categories, owners, await _bands(db, _chosen(viewer, free, hits)))
+
+
+def _supply_price(viewer: Viewer, sku: Any) -> int | None:
+    if viewer.is_staff:
+        return int(sku.supply_price_fen)
+    if viewer.role is Role.SUPPLIER and viewer.subject_id == sku.supplier_id:
+        return int(sku.supply_price_fen)
+    return int(sku.distributor_price_fen) if viewer.role is Role.DISTRIBUTOR else None
+
+
+def _seen_ids(viewer: Viewer) -> Select[Any]:
+    return visible_to(viewer).with_only_columns(PRODUCTS.c.id)
+
+
+def _chosen(viewer: Viewer, filter: ProductFilter, hits: CTE | None) -> Select[Any]:
+    statement = visible_to(viewer).where(*_conditions(filter))
+    if hits is not None:
+        statement = statement.join(hits, hits.c.id == PRODUCTS.c.id)
+    return statement
+
+
+def _conditions(filter: ProductFilter) -> list[ColumnElement[bool]]:
+    made: list[ColumnElement[bool]] = []
+    if filter.category_id is not None:
+        made.append(PRODUCTS.c.category_id.in_(_branch(filter.category_id)))
+    if filter.supplier_id is not None:
+        made.append(PRODUCTS.c.supplier_id == filter.supplier_id)
+    if filter.price_min_fen is not None:
+        made.append(PRODUCTS.c.min_price_fen >= filter.price_min_fen)
+    if filter.price_max_fen is not None:
+        made.append(PRODUCTS.c.min_price_fen <= filter.price_max_fen)
+    if filter.in_stock is not None:
+        free = (
+            exists(SKUS.c.id)
+            .where(SKUS.c.product_id == PRODUCTS.c.id, SKUS.c.status == "ON_SALE")
+            .where(STOCKS.c.sku_id == SKUS.c.id)
+            .where(STOCKS.c.on_hand - STOCKS.c.allocated - STOCKS.c.reserved > 0)
+        )
+        made.append(free if filter.in_stock else ~free)
+    if filter.ids is not None:
+        made.append(PRODUCTS.c.id.in_(filter.ids))
+    return made
+
+
+def _branch(category_id: int) -> Select[Any]:
+    root = CATEGORIES.alias()
+    return select(CATEGORIES.c.id).where(
+        root.c.id == category_id, CATEGORIES.c.path.startswith(root.c.path)
+    )
+
+
+def _order(sort: ProductSort, hits: CTE | None) -> Order:
+    if hits is not None and sort in {ProductSort.DEFAULT, ProductSort.RELEVANCE}:
+        return [(hits.c.rank, True), (PRODUCTS.c.id, True)]
+    orders: dict[ProductSort, Order] = {
+        ProductSort.SALES: [(PRODUCTS.c.sold_count, True), (PRODUCTS.c.id, True)],
+        ProductSort.PRICE_ASC: [(PRODUCTS.c.min_price_fen, False), (PRODUCTS.c.id, False)],
+        ProductSort.PRICE_DESC: [(PRODUCTS.c.min_price_fen, True), (PRODUCTS.c.id, True)],
+        ProductSort.NEWEST: [(PRODUCTS.c.created_at, True), (PRODUCTS.c.id, True)],
+    }
+    return orders.get(sort, [(PRODUCTS.c.sort, False), (PRODUCTS.c.id, False)])
+
+
+async def _hits(db: Reader, search: str | None) -> CTE | None:
+    """(id, rank) of the products that hold every word, or else of those that hold any.
+
+    None when there is nothing to search for: no text, or none with a letter or digit in it.
+    """
+    if search is None or not (query := texts.query_tokens(search)):
+        return None
+    is_sqlite = db.dialect == "sqlite"
+    strict = texts.fts5_all(query) if is_sqlite else texts.tsquery_all(query)
+    hits = _fts_hits(strict) if is_sqlite else _vector_hits(strict)
+    if len(query.bigrams) > 1 and await db.first(select(hits.c.id).limit(1)) is None:
+        found = query.bigrams
+        if is_sqlite:
+            return _fts_hits(texts.fts5_any("bigrams", found))
+        return _vector_hits(texts.tsquery_any(found))
+    return hits
+
+
+def _fts_hits(expression: str) -> CTE:
+    """Materialised: FTS5 gives ranks only while it is the one that runs the statement."""
+    rank = cast(func.round(-func.bm25(_whole("product_search")) * _RANK_SCALE), BigInteger)
+    return (
+        select(FTS.c.rowid.label("id"), rank.label("rank"))
+        .where(_whole("product_search").op("MATCH")(expression))
+        .cte("hits")
+        .prefix_with("MATERIALIZED")
+    )
+
+
+def _whole(name: str) -> ColumnElement[Any]:
+    """FTS5's name for the table as a whole, which is spelled like a column."""
+    return column(name)
+
+
+def _vector_hits(expression: str) -> CTE:
+    vector = func.to_tsvector("simple", PRODUCTS.c.search_tokens)
+    query = func.to_tsquery("simple", expression)
+    rank = cast(func.round(func.ts_rank(vector, query) * _RANK_SCALE), BigInteger)
+    return select(PRODUCTS.c.id, rank.label("rank")).where(vector.op("@@")(query)).cte("hits")
+
+
+async def _counts(db: Reader, name: str, chosen: Select[Any]) -> tuple[tuple[int, int], ...]:
+    found = chosen.subquery()
+    key, number = found.c[name].label("key"), func.count().label("number")
+    rows = await db.all(select(key, number).group_by(key).order_by(number.desc(), key))
+    return tuple((row.key, row.number) for row in rows)
+
+
+async def _bands(db: Reader, chosen: Select[Any]) -> tuple[PriceBand, ...]:
+    found = chosen.subquery()
+    band = case(
+        *((found.c.min_price_fen < edge, place) for place, edge in enumerate(BAND_EDGES_FEN)),
+        else_=len(BAND_EDGES_FEN),
+    ).label("band")
+    rows: Sequence[Row[Any]] = await db.all(
+        select(band, func.count().label("number")).group_by(band).order_by(band)
+    )
+    lows: tuple[int, ...] = (0, *BAND_EDGES_FEN)
+    highs: tuple[int | None, ...] = (*BAND_EDGES_FEN, None)
+    return tuple(PriceBand(lows[row.band], highs[row.band], row.number) for row in rows)

@@ -1,0 +1,72 @@
+"""The outbox: marks what the bus has taken, and repeats what a crash kept from it."""
+
+import asyncio
+import contextlib
+import logging
+from datetime import timedelta
+
+from sqlalchemy import delete, select
+
+from app.bus import Message
+from app.db import Database
+from app.tables.columns import table
+from app.tables.outbox import OutboxRow
+
+INTERVAL_S = 2.0
+GRACE = timedelta(seconds=10)  # younger rows are still being published by whoever wrote them
+KEPT = timedelta(days=1)
+BATCH = 200
+
+OUTBOX = table(OutboxRow)
+_log = logging.getLogger(__name__)
+
+
+async def once(database: Database) -> int:
+    """Marks published events, publishes forgotten ones again and drops old ones.
+
+    How many were published again; subscribers may see such an event twice.
+    """
+    await database.mark_published()
+    repeated = 0
+    while True:
+        forgotten = await _forgotten(database)
+        await database.announce(forgotten)
+        await database.mark_published()
+        repeated += len(forgotten)
+        if len(forgotten) < BATCH:
+            break
+    await _drop_old(database)
+    return repeated
+
+
+async def run(database: Database, stop: asyncio.Event, *, interval_s: float = INTERVAL_S) -> None:
+    """Looks every `interval_s` seconds until `stop` is set; marks once more before it ends."""
+    while not stop.is_set():
+        repeated = await once(database)
+        if repeated:
+            _log.warning("published again", extra={"count": repeated})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), interval_s)
+    await database.mark_published()
+
+
+async def _forgotten(database: Database) -> list[Message]:
+    before = database.clock() - GRACE
+    async with database.read() as db:
+        rows = await db.all(
+            select(*OUTBOX.c)
+            .where(OUTBOX.c.published_at.is_(None), OUTBOX.c.created_at <= before)
+            .order_by(OUTBOX.c.id)
+            .limit(BATCH)
+        )
+    return [Message(row.topic, row.kind, row.payload, outbox_id=row.id) for row in rows]
+
+
+async def _drop_old(database: Database) -> None:
+    before = database.clock() - KEPT
+    old = OUTBOX.c.published_at.is_not(None), OUTBOX.c.published_at <= before
+    async with database.read() as db:
+        if await db.first(select(OUTBOX.c.id).where(*old).limit(1)) is None:
+            return
+    async with database.unit() as unit:
+        await unit.changed(delete(OUTBOX).where(*old))

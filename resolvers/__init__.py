@@ -1,0 +1,1 @@
+"""The verbs: root fields, thin, and the machinery they share."""

@@ -1,0 +1,57 @@
+"""Root fields of people: who am I, and signing in."""
+
+from dataclasses import replace
+from typing import Annotated
+
+import strawberry
+
+from app.auth import Role, Viewer
+from app.context import Context, Info
+from app.services import accounts
+from resolvers.loaders import Loaders
+from resolvers.problems import returns_problems
+from schema.accounts import (
+    CurrentViewer,
+    LoginWithCodeInput,
+    LoginWithCodeResult,
+    Session,
+)
+
+
+@strawberry.type
+class AccountQuery:
+    @strawberry.field(description="当前访问者。Who is asking.")
+    async def viewer(self, info: Info) -> CurrentViewer:
+        return await _current(info.context)
+
+
+@strawberry.type
+class AccountMutation:
+    @strawberry.mutation(
+        description="用平台登录码登录；游客购物车会并入。Signs in; a guest's cart is merged."
+    )
+    @returns_problems
+    async def login_with_code(
+        self,
+        info: Info,
+        input: Annotated[
+            LoginWithCodeInput, strawberry.argument(description="平台与登录码。Platform and code.")
+        ],
+    ) -> LoginWithCodeResult:
+        resources = info.context.resources
+        platform = input.platform.value
+        open_id = await resources.platforms.identify(platform, input.code)
+        async with resources.database.unit() as unit:
+            viewer = await accounts.login(
+                unit, platform=platform, open_id=open_id, guest=info.context.viewer
+            )
+        viewer = replace(viewer, locale=info.context.viewer.locale)
+        info.context.viewer = viewer  # what the payload reads is the new viewer's
+        info.context.load = Loaders(resources.database, viewer)
+        return Session(token=resources.tokens.issue(viewer), viewer=await _current(info.context))
+
+
+async def _current(context: Context) -> CurrentViewer:
+    viewer: Viewer = context.viewer
+    account = None if viewer.role is Role.GUEST else await context.load.one("Account", viewer.account_id)
+    return CurrentViewer(role=viewer.role, account=account)

@@ -1,0 +1,99 @@
+"""Root fields of the cart: reading it and changing its lines, for guests too."""
+
+from typing import Annotated
+
+import strawberry
+
+from app import ids
+from app.auth import Role, new_guest
+from app.context import Context, Info
+from app.services import carts
+from resolvers.loaders import Loaders
+from resolvers.problems import returns_problems
+from schema.carts import (
+    AddCartLineInput,
+    AddCartLineResult,
+    Cart,
+    CartChanged,
+    RemoveCartLineInput,
+    RemoveCartLineResult,
+    UpdateCartLineInput,
+    UpdateCartLineResult,
+)
+
+
+@strawberry.type
+class CartQuery:
+    @strawberry.field(description="当前购物车，尚未加购时为空。The viewer's cart, null before the first line.")
+    async def cart(self, info: Info) -> Cart | None:
+        async with info.context.resources.database.read() as db:
+            row = await carts.current(db, info.context.viewer)
+        return None if row is None else Cart.of(row)
+
+
+@strawberry.type
+class CartMutation:
+    @strawberry.mutation(description="加入购物车；同一规格合并件数。Adds units to the cart.")
+    @returns_problems
+    async def add_cart_line(
+        self,
+        info: Info,
+        input: Annotated[AddCartLineInput, strawberry.argument(description="加购内容。What to add.")],
+    ) -> AddCartLineResult:
+        context = info.context
+        if context.viewer.role is Role.GUEST and context.viewer.guest_key is None:
+            context.viewer = new_guest(context.viewer.locale)
+            context.load = Loaders(context.resources.database, context.viewer)
+        room = input.live_room_id
+        async with context.resources.database.unit() as unit:
+            cart_id = await carts.add_line(
+                unit,
+                context.viewer,
+                sku_id=ids.key_of("Sku", input.sku_id),
+                quantity=input.quantity,
+                live_room_id=None if room is None else ids.key_of("LiveRoom", room),
+            )
+        return await _changed(context, cart_id)
+
+    @strawberry.mutation(description="修改件数或选中状态。Changes a line.")
+    @returns_problems
+    async def update_cart_line(
+        self,
+        info: Info,
+        input: Annotated[
+            UpdateCartLineInput, strawberry.argument(description="修改内容。What to change.")
+        ],
+    ) -> UpdateCartLineResult:
+        async with info.context.resources.database.unit() as unit:
+            cart_id = await carts.update_line(
+                unit,
+                info.context.viewer,
+                line_id=ids.key_of("CartLine", input.line_id),
+                quantity=input.quantity,
+                is_selected=input.is_selected,
+            )
+        return await _changed(info.context, cart_id)
+
+    @strawberry.mutation(description="移除一行。Takes a line away.")
+    @returns_problems
+    async def remove_cart_line(
+        self,
+        info: Info,
+        input: Annotated[
+            RemoveCartLineInput, strawberry.argument(description="移除哪一行。Which line.")
+        ],
+    ) -> RemoveCartLineResult:
+        async with info.context.resources.database.unit() as unit:
+            cart_id = await carts.remove_line(
+                unit, info.context.viewer, line_id=ids.key_of("CartLine", input.line_id)
+            )
+        return await _changed(info.context, cart_id)
+
+
+async def _changed(context: Context, cart_id: int) -> CartChanged:
+    viewer = context.viewer
+    is_guest = viewer.role is Role.GUEST
+    return CartChanged(
+        cart=await context.load.one("Cart", cart_id),
+        guest_token=context.resources.tokens.issue(viewer) if is_guest else None,
+    )

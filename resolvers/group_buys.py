@@ -1,0 +1,187 @@
+"""Root fields of 拼团: lists, opening, joining, and the stream of one group."""
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Annotated
+
+import strawberry
+
+from app import ids
+from app.bus import Gap
+from app.context import Context, Info
+from app.errors import NotFound
+from app.events import group_buy_topic
+from app.services import group_buys
+from resolvers.addresses import address_of
+from resolvers.pages import After, First, after_values, checked_first, connection, one
+from resolvers.problems import returns_problems
+from resolvers.streams import cursor, gap, look_again, position_after
+from schema.common import Connection
+from schema.group_buys import (
+    GroupBuy,
+    GroupBuyActivity,
+    GroupBuyCause,
+    GroupBuyEvent,
+    GroupBuySeat,
+    GroupBuyUpdate,
+    JoinGroupBuyInput,
+    JoinGroupBuyResult,
+    OpenGroupBuyInput,
+    OpenGroupBuyResult,
+)
+
+
+@strawberry.type
+class GroupBuyQuery:
+    @strawberry.field(description="可参加的团，快到期的在前。Open groups, the soonest to expire first.")
+    async def group_buys(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        product_id: Annotated[
+            strawberry.ID | None, strawberry.argument(description="只看某商品。Of one product.")
+        ] = None,
+    ) -> Connection[GroupBuy]:
+        context = info.context
+        scope = f"groupBuys:{product_id or ''}"
+        product = _product(product_id)
+        async with context.resources.database.read() as db:
+            page = await group_buys.page(
+                db,
+                context.viewer,
+                product_id=product,
+                first=checked_first(first),
+                after=after_values(context, scope, after),
+            )
+        count = partial(_count, context, product)
+        return connection(
+            context, Connection[GroupBuy], GroupBuy, page, scope=scope, after=after, count=count
+        )
+
+    @strawberry.field(description="一个团。One group.")
+    async def group_buy(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="团 ID。Its global id.")],
+    ) -> GroupBuy | None:
+        group_buy: GroupBuy | None = await one(info.context, "GroupBuy", id)
+        return group_buy
+
+    @strawberry.field(description="进行中的拼团活动，至多 100 个。Running activities, at most 100.")
+    async def group_buy_activities(self, info: Info) -> list[GroupBuyActivity]:
+        async with info.context.resources.database.read() as db:
+            rows = await group_buys.running_activities(db, info.context.viewer)
+        return [GroupBuyActivity.of(row) for row in rows]
+
+
+@strawberry.type
+class GroupBuyMutation:
+    @strawberry.mutation(description="开团：付款后团才可见。Opens a group; visible once paid for.")
+    @returns_problems
+    async def open_group_buy(
+        self,
+        info: Info,
+        input: Annotated[OpenGroupBuyInput, strawberry.argument(description="开团内容。What to open.")],
+    ) -> OpenGroupBuyResult:
+        viewer = info.context.viewer
+        viewer.account_id  # noqa: B018  a guest is told to sign in
+        async with info.context.resources.database.unit() as unit:
+            keys = await group_buys.open_group(
+                unit,
+                viewer,
+                activity_id=ids.key_of("GroupBuyActivity", input.activity_id),
+                sku_id=ids.key_of("Sku", input.sku_id),
+                quantity=input.quantity,
+                address=address_of(input.address),
+                idempotency_key=input.idempotency_key,
+            )
+        return await _seat(info.context, *keys)
+
+    @strawberry.mutation(description="参团：占一个座位，限时付款。Takes a seat, to be paid in time.")
+    @returns_problems
+    async def join_group_buy(
+        self,
+        info: Info,
+        input: Annotated[JoinGroupBuyInput, strawberry.argument(description="参团内容。What to join.")],
+    ) -> JoinGroupBuyResult:
+        viewer = info.context.viewer
+        viewer.account_id  # noqa: B018  a guest is told to sign in
+        async with info.context.resources.database.unit() as unit:
+            keys = await group_buys.join(
+                unit,
+                viewer,
+                group_buy_id=ids.key_of("GroupBuy", input.group_buy_id),
+                sku_id=ids.key_of("Sku", input.sku_id),
+                quantity=input.quantity,
+                address=address_of(input.address),
+                idempotency_key=input.idempotency_key,
+            )
+        return await _seat(info.context, *keys)
+
+
+@strawberry.type
+class GroupBuySubscription:
+    @strawberry.subscription(
+        description="团的现状，之后每次变化再推送。The group now, then again after every change."
+    )
+    async def group_buy_updated(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="团 ID。Its global id.")],
+        after: After = None,
+    ) -> AsyncGenerator[GroupBuyEvent]:
+        context, key = info.context, ids.key_of("GroupBuy", id)
+        topic = group_buy_topic(key)
+        place = position_after(context, topic, after)
+        async with context.resources.bus.subscribe(topic, after=place) as changes:
+            # subscribed first, so that no change falls between the snapshot and the stream
+            now = await _group(context, key)
+            if place is None:
+                yield GroupBuyUpdate(
+                    cursor=cursor(context, topic, changes.start),
+                    cause=GroupBuyCause.SNAPSHOT,
+                    held=now.row.held_count,
+                    joined=now.row.paid_count,
+                    group_buy=now,
+                )
+            async for item in changes:
+                look_again(context)
+                if isinstance(item, Gap):
+                    yield gap(context, topic, item)
+                    continue
+                payload = item.message.payload
+                yield GroupBuyUpdate(
+                    cursor=cursor(context, topic, item),
+                    cause=GroupBuyCause(payload["cause"]),
+                    held=payload["held"],
+                    joined=payload["paid"],
+                    group_buy=await _group(context, key),
+                )
+
+
+async def _group(context: Context, key: int) -> GroupBuy:
+    group_buy: GroupBuy | None = await context.load.one("GroupBuy", key)
+    if group_buy is None:
+        raise NotFound("GroupBuy")
+    return group_buy
+
+
+async def _seat(context: Context, group_buy_id: int, trade_id: int) -> GroupBuySeat:
+    return GroupBuySeat(
+        group_buy=await _group(context, group_buy_id),
+        trade=await context.load.one("Trade", trade_id),
+    )
+
+
+async def _count(context: Context, product_id: int | None) -> int:
+    async with context.resources.database.read() as db:
+        return await group_buys.count(db, context.viewer, product_id=product_id)
+
+
+def _product(global_id: strawberry.ID | None) -> int | None:
+    """The key; an id that is none of ours matches nothing."""
+    try:
+        return None if global_id is None else ids.key_of("Product", global_id)
+    except NotFound:
+        return 0

@@ -1,0 +1,232 @@
+"""Root fields of live rooms: lists, the host's verbs, the audience's, and the room's stream."""
+
+from collections.abc import AsyncGenerator
+from functools import partial
+from typing import Annotated, Any
+
+import strawberry
+
+from app import ids
+from app.bus import Delivery, Gap
+from app.context import Context, Info
+from app.errors import BadUserInput, NotFound
+from app.events import live_room_topic
+from app.rules.live_rooms import RoomStatus
+from app.services import live_rooms
+from resolvers.pages import After, First, after_values, checked_first, connection, one
+from resolvers.problems import returns_problems
+from resolvers.streams import cursor, gap, look_again, position_after
+from schema.common import Connection
+from schema.live_rooms import (
+    LikeLiveRoomInput,
+    LikeLiveRoomResult,
+    LiveEvent,
+    LiveLikesTallied,
+    LiveMessagePosted,
+    LiveProductPinned,
+    LiveRoom,
+    LiveRoomInput,
+    LiveRoomMoved,
+    MoveLiveRoomResult,
+    PinLiveProductInput,
+    PinLiveProductResult,
+    PostLiveMessageInput,
+    PostLiveMessageResult,
+    ScheduleLiveRoomInput,
+    ScheduleLiveRoomResult,
+)
+
+SHELF_MOST = 100
+
+
+@strawberry.type
+class LiveRoomQuery:
+    @strawberry.field(description="直播间，新的在前。Live rooms, newest first.")
+    async def live_rooms(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        status: Annotated[
+            RoomStatus | None, strawberry.argument(description="只看某状态。Only this state.")
+        ] = None,
+    ) -> Connection[LiveRoom]:
+        context = info.context
+        scope = f"liveRooms:{status}"
+        async with context.resources.database.read() as db:
+            page = await live_rooms.page(
+                db,
+                context.viewer,
+                status=status,
+                first=checked_first(first),
+                after=after_values(context, scope, after),
+            )
+        count = partial(_count, context, status)
+        return connection(
+            context, Connection[LiveRoom], LiveRoom, page, scope=scope, after=after, count=count
+        )
+
+    @strawberry.field(description="一个直播间。One room.")
+    async def live_room(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="直播间 ID。Its global id.")],
+    ) -> LiveRoom | None:
+        room: LiveRoom | None = await one(info.context, "LiveRoom", id)
+        return room
+
+
+@strawberry.type
+class LiveRoomMutation:
+    @strawberry.mutation(description="预告直播，主播专用。Schedules a room; hosts only.")
+    @returns_problems
+    async def schedule_live_room(
+        self,
+        info: Info,
+        input: Annotated[
+            ScheduleLiveRoomInput, strawberry.argument(description="直播内容。What to show.")
+        ],
+    ) -> ScheduleLiveRoomResult:
+        viewer = info.context.viewer
+        if len(input.products) > SHELF_MOST:
+            raise BadUserInput("products", f"至多 {SHELF_MOST} 件", f"at most {SHELF_MOST}")
+        async with info.context.resources.database.unit() as unit:
+            room_id = await live_rooms.schedule(
+                unit, viewer, title=input.title, starts_at=input.starts_at
+            )
+            for product in input.products:
+                await live_rooms.add_product(
+                    unit,
+                    viewer,
+                    room_id=room_id,
+                    sku_id=ids.key_of("Sku", product.sku_id),
+                    live_price_fen=product.live_price,
+                )
+        return await info.context.load.one("LiveRoom", room_id)
+
+    @strawberry.mutation(description="开播，主播专用。Goes live; the host only.")
+    @returns_problems
+    async def start_live_room(
+        self,
+        info: Info,
+        input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
+    ) -> MoveLiveRoomResult:
+        return await _moved(info.context, input.room_id, live_rooms.start)
+
+    @strawberry.mutation(description="下播，主播专用。Ends the show; the host only.")
+    @returns_problems
+    async def end_live_room(
+        self,
+        info: Info,
+        input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
+    ) -> MoveLiveRoomResult:
+        return await _moved(info.context, input.room_id, live_rooms.end)
+
+    @strawberry.mutation(description="讲解一件商品，主播专用。Shows one product; the host only.")
+    @returns_problems
+    async def pin_live_product(
+        self,
+        info: Info,
+        input: Annotated[
+            PinLiveProductInput, strawberry.argument(description="讲解哪件。What to show.")
+        ],
+    ) -> PinLiveProductResult:
+        room_id = ids.key_of("LiveRoom", input.room_id)
+        product = input.live_product_id
+        async with info.context.resources.database.unit() as unit:
+            await live_rooms.pin_product(
+                unit,
+                info.context.viewer,
+                room_id=room_id,
+                live_product_id=None if product is None else ids.key_of("LiveProduct", product),
+            )
+        return await info.context.load.one("LiveRoom", room_id)
+
+    @strawberry.mutation(description="发言。Posts a message.")
+    @returns_problems
+    async def post_live_message(
+        self,
+        info: Info,
+        input: Annotated[
+            PostLiveMessageInput, strawberry.argument(description="发言内容。What to say.")
+        ],
+    ) -> PostLiveMessageResult:
+        room_id = ids.key_of("LiveRoom", input.room_id)
+        async with info.context.resources.database.unit() as unit:
+            message_id = await live_rooms.post_message(
+                unit, info.context.viewer, room_id=room_id, text=input.text
+            )
+        return await info.context.load.one("LiveMessage", message_id)
+
+    @strawberry.mutation(description="点赞，游客也可以。Likes a room; guests may too.")
+    @returns_problems
+    async def like_live_room(
+        self,
+        info: Info,
+        input: Annotated[LikeLiveRoomInput, strawberry.argument(description="点赞。The likes.")],
+    ) -> LikeLiveRoomResult:
+        room_id = ids.key_of("LiveRoom", input.room_id)
+        async with info.context.resources.database.unit() as unit:
+            await live_rooms.like(unit, info.context.viewer, room_id=room_id, count=input.count)
+        return await info.context.load.one("LiveRoom", room_id)
+
+
+@strawberry.type
+class LiveRoomSubscription:
+    @strawberry.subscription(description="直播间里发生的事。What happens in a room.")
+    async def live_room_events(
+        self,
+        info: Info,
+        room_id: Annotated[
+            strawberry.ID, strawberry.argument(description="直播间 ID。Its global id.")
+        ],
+        after: After = None,
+    ) -> AsyncGenerator[LiveEvent]:
+        context, key = info.context, ids.key_of("LiveRoom", room_id)
+        topic = live_room_topic(key)
+        place = position_after(context, topic, after)
+        if await context.load.one("LiveRoom", key) is None:
+            raise NotFound("LiveRoom")
+        async with context.resources.bus.subscribe(topic, after=place) as changes:
+            if place is None:
+                yield await _room_moved(context, key, cursor(context, topic, changes.start))
+            async for item in changes:
+                look_again(context)
+                if isinstance(item, Gap):
+                    yield gap(context, topic, item)
+                elif (event := await _event(context, topic, item)) is not None:
+                    yield event
+
+
+async def _event(context: Context, topic: str, item: Delivery) -> Any:
+    """The GraphQL value of an event; None for a kind that this version does not show."""
+    payload, place = item.message.payload, cursor(context, topic, item)
+    match item.message.kind:
+        case "LiveMessagePosted":
+            message = await context.load.one("LiveMessage", payload["message_id"])
+            return None if message is None else LiveMessagePosted(cursor=place, message=message)
+        case "LiveLikesTallied":
+            return LiveLikesTallied(cursor=place, likes=payload["likes"])
+        case "LiveProductPinned":
+            pinned = payload["live_product_id"]
+            product = None if pinned is None else await context.load.one("LiveProduct", pinned)
+            return LiveProductPinned(cursor=place, product=product)
+        case "LiveRoomMoved":
+            return await _room_moved(context, payload["room_id"], place)
+    return None
+
+
+async def _room_moved(context: Context, key: int, place: str) -> LiveRoomMoved:
+    return LiveRoomMoved(cursor=place, room=await context.load.one("LiveRoom", key))
+
+
+async def _moved(context: Context, global_id: str, move: Any) -> Any:
+    room_id = ids.key_of("LiveRoom", global_id)
+    async with context.resources.database.unit() as unit:
+        await move(unit, context.viewer, room_id=room_id)
+    return await context.load.one("LiveRoom", room_id)
+
+
+async def _count(context: Context, status: RoomStatus | None) -> int:
+    async with context.resources.database.read() as db:
+        return await live_rooms.count(db, context.viewer, status=status)

@@ -1,0 +1,136 @@
+"""Root fields of orders: lists, placing a trade, paying it, shipping."""
+
+from functools import partial
+from typing import Annotated
+
+import strawberry
+
+from app import ids
+from app.context import Context, Info
+from app.rules.orders import OrderStatus
+from app.services import checkout, orders, orders_cancel, orders_place
+from resolvers.addresses import address_of
+from resolvers.pages import After, First, after_values, checked_first, connection, one
+from resolvers.problems import returns_problems
+from schema.common import Connection
+from schema.orders import (
+    CancelTradeInput,
+    CancelTradeResult,
+    ConfirmOrderInput,
+    ConfirmOrderResult,
+    Order,
+    PayTradeInput,
+    PayTradeResult,
+    PlaceTradeInput,
+    PlaceTradeResult,
+)
+
+
+@strawberry.type
+class OrderQuery:
+    @strawberry.field(
+        description="订单，新的在前；买家见自己的，供应商见待发与已发的。The viewer's orders."
+    )
+    async def orders(
+        self,
+        info: Info,
+        first: First = 20,
+        after: After = None,
+        status: Annotated[
+            OrderStatus | None, strawberry.argument(description="只看某状态。Only this state.")
+        ] = None,
+    ) -> Connection[Order]:
+        context = info.context
+        context.viewer.account_id  # noqa: B018  a guest is told to sign in
+        scope = f"orders:{context.viewer.role}:{context.viewer.id}:{status}"
+        async with context.resources.database.read() as db:
+            page = await orders.page(
+                db,
+                context.viewer,
+                status=status,
+                first=checked_first(first),
+                after=after_values(context, scope, after),
+            )
+        count = partial(_count, context, status)
+        return connection(
+            context, Connection[Order], Order, page, scope=scope, after=after, count=count
+        )
+
+    @strawberry.field(description="一个订单。One order.")
+    async def order(
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="订单 ID。Its global id.")],
+    ) -> Order | None:
+        order: Order | None = await one(info.context, "Order", id)
+        return order
+
+
+@strawberry.type
+class OrderMutation:
+    @strawberry.mutation(description="下单：锁定库存 30 分钟。Orders the selected lines of the cart.")
+    @returns_problems
+    async def place_trade(
+        self,
+        info: Info,
+        input: Annotated[PlaceTradeInput, strawberry.argument(description="下单内容。What to order.")],
+    ) -> PlaceTradeResult:
+        context = info.context
+        context.viewer.account_id  # noqa: B018  a guest is told to sign in
+        async with context.resources.database.unit() as unit:
+            trade_id = await orders_place.place(
+                unit,
+                context.viewer,
+                expected_payable_fen=input.expected_payable,
+                idempotency_key=input.idempotency_key,
+                address=address_of(input.address),
+            )
+        return await context.load.one("Trade", trade_id)
+
+    @strawberry.mutation(description="支付交易。Pays a trade.")
+    @returns_problems
+    async def pay_trade(
+        self,
+        info: Info,
+        input: Annotated[PayTradeInput, strawberry.argument(description="支付内容。What to pay.")],
+    ) -> PayTradeResult:
+        resources = info.context.resources
+        trade_id = await checkout.pay(
+            resources.database,
+            resources.payments,
+            info.context.viewer,
+            trade_id=ids.key_of("Trade", input.trade_id),
+            idempotency_key=input.idempotency_key,
+        )
+        return await info.context.load.one("Trade", trade_id)
+
+    @strawberry.mutation(description="取消未付款的交易，释放库存。Cancels an unpaid trade.")
+    @returns_problems
+    async def cancel_trade(
+        self,
+        info: Info,
+        input: Annotated[CancelTradeInput, strawberry.argument(description="哪笔交易。Which trade.")],
+    ) -> CancelTradeResult:
+        trade_id = ids.key_of("Trade", input.trade_id)
+        async with info.context.resources.database.unit() as unit:
+            await orders_cancel.cancel_trade(unit, info.context.viewer, trade_id=trade_id)
+        return await info.context.load.one("Trade", trade_id)
+
+    @strawberry.mutation(description="确认收货。Confirms that an order has arrived.")
+    @returns_problems
+    async def confirm_order(
+        self,
+        info: Info,
+        input: Annotated[
+            ConfirmOrderInput, strawberry.argument(description="哪个订单。Which order.")
+        ],
+    ) -> ConfirmOrderResult:
+        order_id = ids.key_of("Order", input.order_id)
+        async with info.context.resources.database.unit() as unit:
+            await orders.confirm(unit, info.context.viewer, order_id=order_id)
+        return await info.context.load.one("Order", order_id)
+
+
+async def _count(context: Context, status: OrderStatus | None) -> int:
+    async with context.resources.database.read() as db:
+        return await orders.count(db, context.viewer, status=status)

@@ -1,0 +1,31 @@
+"""What all subscriptions share: signed cursors of a topic, and a fresh look for every event."""
+
+from app.bus import Delivery, Gap
+from app.context import Context
+from app.errors import BadCursor
+from resolvers.loaders import Loaders
+from schema.common import StreamGap
+
+
+def position_after(context: Context, topic: str, after: str | None) -> tuple[str, str] | None:
+    """(epoch, position) that an `after` cursor of this topic carries. Raises BadCursor."""
+    if after is None:
+        return None
+    values = context.resources.cursors.read(topic, after)
+    if len(values) != 2 or not all(isinstance(value, str) for value in values):
+        raise BadCursor
+    return values[0], values[1]
+
+
+def cursor(context: Context, topic: str, place: Delivery | Gap | tuple[str, str]) -> str:
+    epoch, position = place if isinstance(place, tuple) else (place.epoch, place.position)
+    return context.resources.cursors.sign(topic, [epoch, position])
+
+
+def gap(context: Context, topic: str, place: Gap) -> StreamGap:
+    return StreamGap(cursor=cursor(context, topic, place))
+
+
+def look_again(context: Context) -> None:
+    """Forgets what the loaders have read: an event must show the state after it."""
+    context.load = Loaders(context.resources.database, context.viewer)

@@ -1,0 +1,1 @@
+"""What clients see: values made from rows, with declared fields."""
