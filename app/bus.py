@@ -41,7 +41,7 @@ class Gap:
     position: str
 
 
-class Lagging(Exception):  # noqa: N818  a state of the subscriber, not a fault
+class Lagging(Exception):
     """The subscriber was too slow and has to come back with its cursor."""
 
 

@@ -29,8 +29,10 @@ WELCOME = """\
   终端聊天  chat in a terminal:  .venv/bin/jishi chat --as consumer-1
 """
 SIGN_IN = """\
-  登录  sign in:  mutation {{ loginWithCode(input: {{platform: DEV, code: "consumer-1"}}) {{ ... on Session {{ token }} }} }}
-        codes: consumer-1  distributor-1  supplier-1  agent-1  admin-1   ->  Authorization: Bearer <token>
+  登录  sign in:
+    mutation { loginWithCode(input: {platform: DEV, code: "consumer-1"}) {
+      ... on Session { token } } }         ->  Authorization: Bearer <token>
+    codes: consumer-1  distributor-1  supplier-1  agent-1  admin-1
 """
 
 
@@ -78,7 +80,7 @@ def _serve(given: argparse.Namespace, settings: Settings) -> int:
         migrate.upgrade(settings.database_url)
         _seed_if_empty(settings)
     start_logging(settings.log_level)
-    sign_in = SIGN_IN.format() if settings.is_dev else ""
+    sign_in = SIGN_IN if settings.is_dev else ""
     print(WELCOME.format(host=settings.host, port=settings.port, sign_in=sign_in), flush=True)
     uvicorn.run(
         create_app(settings),

@@ -59,7 +59,7 @@ class Context:
     connection_params: Mapping[str, Any] = field(default_factory=dict)
     refusal: RequestError | None = None  # why a websocket's operations are refused
 
-    def for_operation(self) -> "Context":
+    def for_operation(self) -> Context:
         """A context of its own, with empty loaders: what a socket has read goes stale."""
         load = type(self.load)(self.resources.database, self.viewer)  # type: ignore[call-arg]
         return replace(self, load=load)

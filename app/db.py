@@ -117,7 +117,7 @@ class Database:
             event.listen(engine.sync_engine, "before_cursor_execute", self._watch)
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
-        """Calls `watcher` with the text of every statement until the returned function is called."""
+        """Calls `watcher` with every statement's text until the returned function is called."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
 

@@ -3,7 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-
 QUESTIONS = "questions"  # every process that answers listens here
 
 

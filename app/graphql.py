@@ -7,11 +7,12 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLError, lexicographic_sort_schema, print_schema
-from strawberry.schema.config import StrawberryConfig
-from strawberry.tools import merge_types
 from strawberry.extensions import MaxTokensLimiter
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StreamResult
+from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
-from strawberry.types.execution import PreExecutionError
+from strawberry.types.execution import ExecutionResult, PreExecutionError
 
 from app.bus import Lagging
 from app.context import Context
@@ -58,12 +59,16 @@ _DESCRIPTIONS = {
 class MallSchema(strawberry.Schema):
     """Logs what is a bug, stays silent about what is a refusal."""
 
-    async def execute(self, query: str | None, **options: Any) -> Any:
-        options["context_value"] = _operation(options["context_value"])
+    async def execute(  # type: ignore[override]  # the endpoint names every argument
+        self, query: str | None, **options: Any
+    ) -> ExecutionResult:
+        options["context_value"] = options["context_value"].for_operation()
         return await super().execute(query, **options)
 
-    async def stream(self, query: str | None, **options: Any) -> Any:
-        context = _operation(options["context_value"])
+    async def stream(  # type: ignore[override]  # as above
+        self, query: str | None, **options: Any
+    ) -> StreamResult:
+        context: Context = options["context_value"].for_operation()
         if context.refusal is not None:
             return _refused(context)
         options["context_value"] = context
@@ -76,10 +81,6 @@ class MallSchema(strawberry.Schema):
         locale = context.viewer.locale if isinstance(context, Context) else "zh"
         for error in errors:
             coded(error, locale)
-
-
-def _operation(context: Context) -> Context:
-    return context.for_operation()
 
 
 async def _refused(context: Context) -> AsyncGenerator[PreExecutionError]:
@@ -97,10 +98,14 @@ def coded(error: GraphQLError, locale: Locale) -> None:
         error.message = cause.message(locale)
         extensions["code"] = cause.code
     elif isinstance(cause, Lagging):
-        error.message = "接收太慢，请用 after 续订" if locale == "zh" else "too slow: resume with after"
+        error.message = (
+            "接收太慢，请用 after 续订" if locale == "zh" else "too slow: resume with after"
+        )
         extensions["code"] = "LAGGING"
     elif cause is None or isinstance(cause, GraphQLError):
-        extensions.setdefault("code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT")
+        extensions.setdefault(
+            "code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"
+        )
     elif "error_id" not in extensions:
         extensions |= {"code": "INTERNAL", "error_id": secrets.token_hex(6)}
         _log.error("masked error %s at %s", extensions["error_id"], error.path, exc_info=cause)

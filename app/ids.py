@@ -25,7 +25,9 @@ def decode(global_id: str) -> tuple[str, int]:
     """(type name, key). Raises NotFound for anything that `encode` did not make."""
     try:
         padded = global_id + "=" * (-len(global_id) % 4)
-        kind, _, key = base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(":")
+        kind, _, key = (
+            base64.b64decode(padded, altchars=b"-_", validate=True).decode().partition(":")
+        )
     except (ValueError, binascii.Error):
         raise NotFound("node") from None
     if not kind.isidentifier() or not key.isascii() or not key.isdigit() or len(key) > 18:

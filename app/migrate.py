@@ -13,7 +13,7 @@ _SEARCH_TABLES = ("product_search", "clause_search")
 _SEARCH_INDEXES = ("ix_products_search_tokens", "ix_policy_clauses_search_tokens")
 
 
-class Drift(Exception):  # noqa: N818  a state of the code, told to developers
+class Drift(Exception):
     """The tables of app/tables and the migrations do not agree; the message lists how."""
 
 

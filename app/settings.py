@@ -9,10 +9,11 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "llm" / "models" / "jishi-writer-q8_0.gguf"
+DATABASE_URL = "sqlite+aiosqlite:///var/jishi.db"
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
-class BadSetting(Exception):  # noqa: N818  its message is the one line that the operator reads
+class BadSetting(Exception):
     """A setting has a wrong value; the message names it and says what is wanted."""
 
 
@@ -20,7 +21,7 @@ class BadSetting(Exception):  # noqa: N818  its message is the one line that the
 class Settings:
     """`model` is a GGUF file, an http(s) URL of an OpenAI-compatible server, or `none`."""
 
-    database_url: str = "sqlite+aiosqlite:///var/jishi.db"
+    database_url: str = DATABASE_URL
     redis_url: str | None = None
     model: str = str(SHIPPED_MODEL)
     model_threads: int = 2
@@ -38,7 +39,7 @@ class Settings:
         """Raises BadSetting for the first wrong value."""
         is_dev = _flag(env, "JISHI_DEV", default=False)
         return cls(
-            database_url=_database_url(env.get("JISHI_DATABASE_URL", cls.database_url)),
+            database_url=_database_url(env.get("JISHI_DATABASE_URL") or DATABASE_URL),
             redis_url=_url(env, "JISHI_REDIS_URL", ("redis://", "rediss://", "unix://")),
             model=_model(env.get("JISHI_MODEL") or str(SHIPPED_MODEL)),
             model_threads=_number(env, "JISHI_MODEL_THREADS", 2, low=1, high=256),

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import time
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -40,7 +40,9 @@ async def talk(url: str, *, code: str, about: str | None, text: str) -> int:
         token, nickname = await _sign_in(url, code)
         socket_url = f"ws{url.removeprefix('http')}/graphql"
         async with connect(socket_url, subprotocols=["graphql-transport-ws"]) as socket:  # type: ignore[list-item]
-            await _send(socket, {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}})
+            await _send(
+                socket, {"type": "connection_init", "payload": {"authorization": f"Bearer {token}"}}
+            )
             await socket.recv()
             await _converse(socket, nickname, about, text)
     except (httpx.HTTPError, OSError, WebSocketException) as gone:
@@ -64,9 +66,7 @@ async def _sign_in(url: str, code: str) -> tuple[str, str]:
     return session["token"], session["viewer"]["account"]["nickname"]
 
 
-async def _converse(
-    socket: ClientConnection, nickname: str, about: str | None, text: str
-) -> None:
+async def _converse(socket: ClientConnection, nickname: str, about: str | None, text: str) -> None:
     conversation: str | None = None
     while True:
         message = text or await asyncio.to_thread(_ask, nickname)
@@ -128,37 +128,56 @@ async def _events(
 
 def _lines(event: dict[str, Any], seconds: float) -> list[str]:
     """What the terminal shows for one event; every line ends itself."""
-    match event["__typename"]:
-        case "ChatCard":
-            rows = [f"{_DIM}│{_PLAIN} {row['label']}  {row['value']}" for row in event["rows"]]
-            replies = " · ".join(event["quickReplies"])
-            return [
-                f"{_DIM}┌─{_PLAIN} {_BOLD}{event['title']}{_PLAIN} {_DIM}({seconds * 1000:.0f} ms){_PLAIN}",
-                *rows,
-                f"{_DIM}└─ {replies}{_PLAIN}",
-                "",
-            ]
-        case "ChatCitation":
-            place = f"{event['documentCode']} v{event['version']} §{event['clauseNo']}"
-            return [f"{_DIM}依据：《{event['title']}》{place}{_PLAIN}", ""]
-        case "ChatOffer":
-            amount = event["amount"]["formatted"] if event["amount"] else ""
-            return [f"{_DIM}可选：{event['title']} {amount}（回复“{event['reply']}”）{_PLAIN}", ""]
-        case "ChatChoice":
-            options = [f"{_DIM}  - {one['label']}{_PLAIN}" for one in event["options"]]
-            return [event["prompt"], *options, ""]
-        case "ChatHandoffChanged":
-            return [f"{_DIM}应答者：{event['state']}  工单 {event['ticketNo'] or '-'}{_PLAIN}", ""]
-        case "ChatDone":
-            times = f"card {event['cardMs'] or 0:.0f} ms, text {event['firstTextMs'] or 0:.0f} ms"
-            return [
-                f"{_DIM}[{event['writer']} {event['model'] or ''} {event['intent']} {event['mood']}"
-                f" · {times}, all {event['totalMs'] or 0:.0f} ms]{_PLAIN}",
-                "",
-            ]
-        case "ChatFailed":
-            return [f"{event['fallbackText']} ({event['code']})", ""]
-    return []
+    show = _SHOWN.get(event["__typename"])
+    return [] if show is None else [*show(event | {"seconds": seconds}), ""]
+
+
+def _card(event: dict[str, Any]) -> list[str]:
+    head = f"{_DIM}┌─{_PLAIN} {_BOLD}{event['title']}{_PLAIN}"
+    rows = [f"{_DIM}│{_PLAIN} {row['label']}  {row['value']}" for row in event["rows"]]
+    replies = " · ".join(event["quickReplies"])
+    when = f" {_DIM}({event['seconds'] * 1000:.0f} ms){_PLAIN}"
+    return [head + when, *rows, f"{_DIM}└─ {replies}{_PLAIN}"]
+
+
+def _citation(event: dict[str, Any]) -> list[str]:
+    place = f"{event['documentCode']} v{event['version']} §{event['clauseNo']}"
+    return [f"{_DIM}依据：《{event['title']}》{place}{_PLAIN}"]
+
+
+def _offer(event: dict[str, Any]) -> list[str]:
+    amount = event["amount"]["formatted"] if event["amount"] else ""
+    return [f"{_DIM}可选：{event['title']} {amount}（回复“{event['reply']}”）{_PLAIN}"]
+
+
+def _choice(event: dict[str, Any]) -> list[str]:
+    return [event["prompt"], *(f"{_DIM}  - {one['label']}{_PLAIN}" for one in event["options"])]
+
+
+def _handoff(event: dict[str, Any]) -> list[str]:
+    return [f"{_DIM}应答者：{event['state']}  工单 {event['ticketNo'] or '-'}{_PLAIN}"]
+
+
+def _done(event: dict[str, Any]) -> list[str]:
+    who = f"{event['writer']} {event['model'] or ''} {event['intent']} {event['mood']}"
+    card, text, whole = (event[name] or 0 for name in ("cardMs", "firstTextMs", "totalMs"))
+    times = f"card {card:.0f} ms, text {text:.0f} ms, all {whole:.0f} ms"
+    return [f"{_DIM}[{who} · {times}]{_PLAIN}"]
+
+
+def _failed(event: dict[str, Any]) -> list[str]:
+    return [f"{event['fallbackText']} ({event['code']})"]
+
+
+_SHOWN: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "ChatCard": _card,
+    "ChatCitation": _citation,
+    "ChatOffer": _offer,
+    "ChatChoice": _choice,
+    "ChatHandoffChanged": _handoff,
+    "ChatDone": _done,
+    "ChatFailed": _failed,
+}
 
 
 async def _send(socket: ClientConnection, message: dict[str, Any]) -> None:

@@ -53,5 +53,7 @@ class AccountMutation:
 
 async def _current(context: Context) -> CurrentViewer:
     viewer: Viewer = context.viewer
-    account = None if viewer.role is Role.GUEST else await context.load.one("Account", viewer.account_id)
+    account = (
+        None if viewer.role is Role.GUEST else await context.load.one("Account", viewer.account_id)
+    )
     return CurrentViewer(role=viewer.role, account=account)

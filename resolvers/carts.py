@@ -24,7 +24,9 @@ from schema.carts import (
 
 @strawberry.type
 class CartQuery:
-    @strawberry.field(description="当前购物车，尚未加购时为空。The viewer's cart, null before the first line.")
+    @strawberry.field(
+        description="当前购物车，尚未加购时为空。The viewer's cart, null before the first line."
+    )
     async def cart(self, info: Info) -> Cart | None:
         async with info.context.resources.database.read() as db:
             row = await carts.current(db, info.context.viewer)
@@ -38,7 +40,9 @@ class CartMutation:
     async def add_cart_line(
         self,
         info: Info,
-        input: Annotated[AddCartLineInput, strawberry.argument(description="加购内容。What to add.")],
+        input: Annotated[
+            AddCartLineInput, strawberry.argument(description="加购内容。What to add.")
+        ],
     ) -> AddCartLineResult:
         context = info.context
         if context.viewer.role is Role.GUEST and context.viewer.guest_key is None:

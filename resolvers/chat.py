@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import strawberry
 
@@ -40,7 +40,9 @@ class ChatQuery:
 
 @strawberry.type
 class ChatMutation:
-    @strawberry.mutation(description="发送消息；回复经 chatEvents 推送。The reply comes by chatEvents.")
+    @strawberry.mutation(
+        description="发送消息；回复经 chatEvents 推送。The reply comes by chatEvents."
+    )
     @returns_problems
     async def send_message(
         self,
@@ -72,7 +74,7 @@ class ChatMutation:
 @strawberry.type
 class ChatSubscription:
     @strawberry.subscription(
-        description="会话的全部事件；断线后用 after 续订，不丢不重。All events; nothing lost or doubled."
+        description="会话的全部事件；用 after 续订，不丢不重。All events; none lost, none doubled."
     )
     async def chat_events(
         self,
@@ -85,7 +87,7 @@ class ChatSubscription:
         key = ids.key_of("Conversation", conversation_id)
         async with aclosing(_events(info.context, key, _seq(info.context, key, after))) as events:
             async for event in events:
-                yield event
+                yield cast("ChatEvent", event)
 
     @strawberry.subscription(
         description="发送并接收回复，回复完成即结束。Sends a message, streams its reply, then ends."
@@ -101,7 +103,7 @@ class ChatSubscription:
             async for event in events:
                 if event.message_id != mine:
                     continue
-                yield event
+                yield cast("ChatEvent", event)
                 if event.is_closing:
                     return
 
@@ -115,7 +117,9 @@ async def _send(context: Context, given: SendMessageInput) -> tuple[int, int, in
             context.viewer,
             text=given.text,
             client_id=given.client_id,
-            conversation_id=None if conversation is None else ids.key_of("Conversation", conversation),
+            conversation_id=None
+            if conversation is None
+            else ids.key_of("Conversation", conversation),
             about=None if given.about is None else ids.decode(given.about),
         )
         before = await chat.seq_before(unit.db, message_id)
@@ -162,7 +166,9 @@ def _event(context: Context, conversation_id: int, payload: dict[str, Any]) -> C
         seq=payload["seq"],
         cursor=_cursor(context, conversation_id, payload["seq"]),
         conversation_id=strawberry.ID(ids.encode("Conversation", conversation_id)),
-        message_id=None if message_id is None else strawberry.ID(ids.encode("ChatMessage", message_id)),
+        message_id=None
+        if message_id is None
+        else strawberry.ID(ids.encode("ChatMessage", message_id)),
         is_closing=payload["kind"] in CLOSING,
     )
 

@@ -33,7 +33,9 @@ from schema.group_buys import (
 
 @strawberry.type
 class GroupBuyQuery:
-    @strawberry.field(description="可参加的团，快到期的在前。Open groups, the soonest to expire first.")
+    @strawberry.field(
+        description="可参加的团，快到期的在前。Open groups, the soonest to expire first."
+    )
     async def group_buys(
         self,
         info: Info,
@@ -82,7 +84,9 @@ class GroupBuyMutation:
     async def open_group_buy(
         self,
         info: Info,
-        input: Annotated[OpenGroupBuyInput, strawberry.argument(description="开团内容。What to open.")],
+        input: Annotated[
+            OpenGroupBuyInput, strawberry.argument(description="开团内容。What to open.")
+        ],
     ) -> OpenGroupBuyResult:
         viewer = info.context.viewer
         viewer.account_id  # noqa: B018  a guest is told to sign in
@@ -98,12 +102,16 @@ class GroupBuyMutation:
             )
         return await _seat(info.context, *keys)
 
-    @strawberry.mutation(description="参团：占一个座位，限时付款。Takes a seat, to be paid in time.")
+    @strawberry.mutation(
+        description="参团：占一个座位，限时付款。Takes a seat, to be paid in time."
+    )
     @returns_problems
     async def join_group_buy(
         self,
         info: Info,
-        input: Annotated[JoinGroupBuyInput, strawberry.argument(description="参团内容。What to join.")],
+        input: Annotated[
+            JoinGroupBuyInput, strawberry.argument(description="参团内容。What to join.")
+        ],
     ) -> JoinGroupBuyResult:
         viewer = info.context.viewer
         viewer.account_id  # noqa: B018  a guest is told to sign in

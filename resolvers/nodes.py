@@ -15,7 +15,9 @@ MOST = 100
 
 @strawberry.type
 class NodeQuery:
-    @strawberry.field(description="按全局 ID 取对象；无权与不存在相同。One object by its id, or null.")
+    @strawberry.field(
+        description="按全局 ID 取对象；无权与不存在相同。One object by its id, or null."
+    )
     async def node(
         self,
         info: Info,

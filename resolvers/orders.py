@@ -68,12 +68,16 @@ class OrderQuery:
 
 @strawberry.type
 class OrderMutation:
-    @strawberry.mutation(description="下单：锁定库存 30 分钟。Orders the selected lines of the cart.")
+    @strawberry.mutation(
+        description="下单：锁定库存 30 分钟。Orders the selected lines of the cart."
+    )
     @returns_problems
     async def place_trade(
         self,
         info: Info,
-        input: Annotated[PlaceTradeInput, strawberry.argument(description="下单内容。What to order.")],
+        input: Annotated[
+            PlaceTradeInput, strawberry.argument(description="下单内容。What to order.")
+        ],
     ) -> PlaceTradeResult:
         context = info.context
         context.viewer.account_id  # noqa: B018  a guest is told to sign in
@@ -109,7 +113,9 @@ class OrderMutation:
     async def cancel_trade(
         self,
         info: Info,
-        input: Annotated[CancelTradeInput, strawberry.argument(description="哪笔交易。Which trade.")],
+        input: Annotated[
+            CancelTradeInput, strawberry.argument(description="哪笔交易。Which trade.")
+        ],
     ) -> CancelTradeResult:
         trade_id = ids.key_of("Trade", input.trade_id)
         async with info.context.resources.database.unit() as unit:

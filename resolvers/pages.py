@@ -33,7 +33,7 @@ def after_values(context: Context, scope: str, after: str | None) -> list[Any] |
     return None if after is None else context.resources.cursors.read(scope, after)
 
 
-def connection(  # noqa: PLR0913
+def connection(
     context: Context,
     kind: type[C],
     entity: type[E],

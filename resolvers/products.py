@@ -9,6 +9,7 @@ from app import ids
 from app.context import Context, Info
 from app.errors import BadUserInput, NotFound
 from app.services import products
+from app.services.products import ProductSort
 from resolvers.pages import After, First, after_values, checked_first, connection, one
 from schema.common import Money
 from schema.products import (
@@ -19,7 +20,6 @@ from schema.products import (
     ProductConnection,
     ProductFacets,
     ProductFilter,
-    ProductSort,
     SupplierFacet,
 )
 
@@ -75,7 +75,9 @@ class ProductQuery:
     ) -> Product | None:
         return await one(info.context, "Product", id)
 
-    @strawberry.field(description="一级类目；下级见 children。Top categories, the rest as children.")
+    @strawberry.field(
+        description="一级类目；下级见 children。Top categories, the rest as children."
+    )
     async def categories(self, info: Info) -> list[Category]:
         async with info.context.resources.database.read() as db:
             return [Category.of(row) for row in await products.top_categories(db)]
@@ -90,7 +92,9 @@ async def _facets(context: Context, chosen: dict[str, Any]) -> ProductFacets:
     async with context.resources.database.read() as db:
         facets = await products.facets(db, context.viewer, **chosen)
     return ProductFacets(
-        categories=[CategoryFacet(category_id=key, count=count) for key, count in facets.categories],
+        categories=[
+            CategoryFacet(category_id=key, count=count) for key, count in facets.categories
+        ],
         suppliers=[SupplierFacet(supplier_id=key, count=count) for key, count in facets.suppliers],
         prices=[
             PriceFacet(low=Money.of(b.low_fen), high=Money.maybe(b.high_fen), count=b.count)

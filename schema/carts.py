@@ -8,7 +8,7 @@ import strawberry
 from app import ids
 from app.context import Info
 from app.services import carts
-from app.services.carts import PricedCart
+from app.services.carts_pricing import PricedCart
 from schema.common import Money
 from schema.fields import Entity, batch, column, computed, entity, key, many, one
 from schema.problems import (
@@ -52,7 +52,9 @@ class CartGroup:
 @strawberry.type(description="选中商品的费用。What the selected lines cost.")
 class CartCost:
     goods: Money = strawberry.field(description="商品金额。Goods.")
-    shipping: Money = strawberry.field(description="运费（默认地址）。Shipping to the default address.")
+    shipping: Money = strawberry.field(
+        description="运费（默认地址）。Shipping to the default address."
+    )
     payable: Money = strawberry.field(description="应付，用作 expectedPayable。To pay.")
 
 
@@ -68,7 +70,9 @@ class CartLine(Entity):
     unit_price: Money | None = batch(
         carts.unit_prices, "现在的单价。Unit price now.", wrap=Money.maybe
     )
-    live_room: LiveRoomRef | None = one("live_room_id", "LiveRoom", "来自哪个直播间。Added in a room.")
+    live_room: LiveRoomRef | None = one(
+        "live_room_id", "LiveRoom", "来自哪个直播间。Added in a room."
+    )
 
 
 def _groups(priced: PricedCart) -> list[CartGroup]:
@@ -107,12 +111,8 @@ class Cart(Entity):
     id: strawberry.ID = key()
     version: int = column("版本，每次变化加一。Grows with every change.")
     lines: list[CartLineRef] = many("CartLine", "cart_id", "各行。Its lines.")
-    groups: list[CartGroup] = batch(
-        carts.priced_many, "按供应商分组。By supplier.", wrap=_groups
-    )
-    cost: CartCost = batch(
-        carts.priced_many, "费用。What it costs now.", wrap=_cost
-    )
+    groups: list[CartGroup] = batch(carts.priced_many, "按供应商分组。By supplier.", wrap=_groups)
+    cost: CartCost = batch(carts.priced_many, "费用。What it costs now.", wrap=_cost)
     problems: list[CartProblem] = batch(
         carts.priced_many, "需留意之处。Changes since it was filled.", wrap=_problems
     )
@@ -138,8 +138,12 @@ class AddCartLineInput:
 @strawberry.input(description="修改购物车的一行。Changes a line.")
 class UpdateCartLineInput:
     line_id: strawberry.ID = strawberry.field(description="哪一行。The line.")
-    quantity: int | None = strawberry.field(default=None, description="新的件数。Units from now on.")
-    is_selected: bool | None = strawberry.field(default=None, description="是否选中。Will be ordered.")
+    quantity: int | None = strawberry.field(
+        default=None, description="新的件数。Units from now on."
+    )
+    is_selected: bool | None = strawberry.field(
+        default=None, description="是否选中。Will be ordered."
+    )
 
 
 @strawberry.input(description="移除购物车的一行。Takes a line away.")

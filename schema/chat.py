@@ -67,16 +67,24 @@ class ChatMessage(Entity):
         description="由谁写成，仅回复有。Who wrote it; answers only.",
     )
     created_at: datetime = column("时间。When.")
-    conversation: ConversationRef | None = one("conversation_id", "Conversation", "会话。Its conversation.")
+    conversation: ConversationRef | None = one(
+        "conversation_id", "Conversation", "会话。Its conversation."
+    )
 
 
 @entity("会话。A conversation.", visible_to=chat.visible_to)
 class Conversation(Entity):
     id: strawberry.ID = key()
-    state: ConversationState = computed("state", by=ConversationState, description="由谁应答。Who answers.")
+    state: ConversationState = computed(
+        "state", by=ConversationState, description="由谁应答。Who answers."
+    )
     created_at: datetime = column("开始时间。Begun at.")
     messages: list[ChatMessageRef] = many(
-        "ChatMessage", "conversation_id", "最近消息，新的在前。Newest first.", order=("-id",), limit=50
+        "ChatMessage",
+        "conversation_id",
+        "最近消息，新的在前。Newest first.",
+        order=("-id",),
+        limit=50,
     )
 
 
@@ -84,10 +92,14 @@ class Conversation(Entity):
 class ChatStreamEvent:
     is_closing: strawberry.Private[bool]
     seq: int = strawberry.field(description="会话内从 1 连续的序号。Counts from 1, no gaps.")
-    cursor: str = strawberry.field(description="断线后作为 after 续订。Give it as `after` to go on.")
+    cursor: str = strawberry.field(
+        description="断线后作为 after 续订。Give it as `after` to go on."
+    )
     conversation_id: strawberry.ID = strawberry.field(description="会话。The conversation.")
     message_id: strawberry.ID | None = strawberry.field(description="所答的消息。The question.")
-    fallback_text: str = strawberry.field(description="旧客户端可直接显示的文字。Text for old clients.")
+    fallback_text: str = strawberry.field(
+        description="旧客户端可直接显示的文字。Text for old clients."
+    )
 
 
 @strawberry.type(description="卡片中的一行。A row of a card.")
@@ -105,7 +117,9 @@ class ChatOption:
 
 @strawberry.type(description="已收到消息。The message is stored.")
 class ChatAccepted(ChatStreamEvent):
-    is_queued: bool = strawberry.field(description="前一条仍在回复。An earlier one is answered first.")
+    is_queued: bool = strawberry.field(
+        description="前一条仍在回复。An earlier one is answered first."
+    )
 
 
 @strawberry.type(description="事实卡片，先于文字。The facts, before any prose.")
@@ -133,7 +147,9 @@ class ChatCitation(ChatStreamEvent):
     text: str = strawberry.field(description="条款原文。The clause.")
 
 
-@strawberry.type(description="一个提议，确认后才执行。A proposal; nothing happens before it is accepted.")
+@strawberry.type(
+    description="一个提议，确认后才执行。A proposal; nothing happens before it is accepted."
+)
 class ChatOffer(ChatStreamEvent):
     kind: str = strawberry.field(description="种类。Kind.")
     title: str = strawberry.field(description="标题。Title.")
@@ -161,7 +177,9 @@ class ChatDone(ChatStreamEvent):
     model: str | None = strawberry.field(description="模型名。Name of the model.")
     intent: str | None = strawberry.field(description="识别的意图。Intent understood.")
     mood: str | None = strawberry.field(description="识别的情绪。Mood understood.")
-    card_ms: float | None = strawberry.field(description="卡片用时（毫秒）。Milliseconds to the card.")
+    card_ms: float | None = strawberry.field(
+        description="卡片用时（毫秒）。Milliseconds to the card."
+    )
     first_text_ms: float | None = strawberry.field(
         description="首段文字用时（毫秒）。Milliseconds to the first text."
     )
@@ -279,19 +297,23 @@ _EVENTS: dict[type, Any] = {
 }
 
 
-@strawberry.type(description="已收下的消息，回复见 chatEvents。A stored message; the reply streams.")
+@strawberry.type(
+    description="已收下的消息，回复见 chatEvents。A stored message; the reply streams."
+)
 class ChatTurn:
     conversation: ConversationRef = strawberry.field(description="会话。The conversation.")
     message: ChatMessageRef = strawberry.field(description="您的消息。Your message.")
     after: str = strawberry.field(
-        description="从这里订阅 chatEvents 可得本条的全部事件。Subscribe from here to see all of it."
+        description="从这里订阅 chatEvents 可得本条全部事件。Subscribe from here to see it all."
     )
 
 
 @strawberry.input(description="发送消息。Sends a message.")
 class SendMessageInput:
     text: str = strawberry.field(description="内容，1-1000 字。1 to 1,000 characters.")
-    client_id: str = strawberry.field(description="幂等键，由客户端生成。Idempotency key of the client.")
+    client_id: str = strawberry.field(
+        description="幂等键，由客户端生成。Idempotency key of the client."
+    )
     conversation_id: strawberry.ID | None = strawberry.field(
         default=None, description="会话，缺省为新会话。By default a new conversation."
     )

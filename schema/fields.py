@@ -112,7 +112,8 @@ def entity(description: str, *, visible_to: VisibleTo) -> Callable[[type[E]], ty
             pending = cls.__dict__.get(name)
             if isinstance(pending, _Column):
                 setattr(cls, name, pending.field(name))
-        cls.__annotations__ = {"row": strawberry.Private[Any], **cls.__annotations__}
+        private: Any = strawberry.Private  # a generic alias that mypy takes for a class
+        cls.__annotations__ = {"row": private[Any], **cls.__annotations__}
         made = strawberry.type(cls, description=description)
         made.visible_to = staticmethod(visible_to)
         ENTITIES[made.__name__] = made

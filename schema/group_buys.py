@@ -47,7 +47,10 @@ class GroupBuyActivityStatus(StrEnum):
     STOPPED = "STOPPED"
 
 
-@entity("拼团活动中一个规格的团购价。The group price of a SKU.", visible_to=group_buys.activity_skus_visible_to)
+@entity(
+    "拼团活动中一个规格的团购价。The group price of a SKU.",
+    visible_to=group_buys.activity_skus_visible_to,
+)
 class GroupBuyActivitySku(Entity):
     id: strawberry.ID = key()
     sku: SkuRef | None = one("sku_id", "Sku", "规格。The SKU.")
@@ -83,16 +86,17 @@ class GroupBuyActivity(Entity):
 class GroupBuyMember(Entity):
     id: strawberry.ID = key()
     seat_no: int = column("座位号，1 是团长。Seat; the leader has 1.")
-    status: MemberStatus = computed(
-        "status", by=MemberStatus, description="状态。State."
-    )
+    status: MemberStatus = computed("status", by=MemberStatus, description="状态。State.")
     nickname: str = batch(
         group_buys.nicknames, "昵称（脱敏）。Masked nickname.", columns=("account_id",)
     )
     joined_at: datetime | None = column("付款入团时间。When the seat was paid for.")
 
 
-@entity("拼团：几位消费者一起买同一商品。Several shoppers buying together.", visible_to=group_buys.visible_to)
+@entity(
+    "拼团：几位消费者一起买同一商品。Several shoppers buying together.",
+    visible_to=group_buys.visible_to,
+)
 class GroupBuy(Entity):
     id: strawberry.ID = key()
     status: GroupBuyStatus = computed("status", by=GroupBuyStatus, description="状态。State.")
@@ -180,9 +184,13 @@ class GroupBuyCause(StrEnum):
     EXPIRED = "EXPIRED"
 
 
-@strawberry.type(description="团的一次变化及其后的样子。A change of a group and how it stands after.")
+@strawberry.type(
+    description="团的一次变化及其后的样子。A change of a group and how it stands after."
+)
 class GroupBuyUpdate:
-    cursor: str = strawberry.field(description="断线后作为 after 续订。Give it as `after` to go on.")
+    cursor: str = strawberry.field(
+        description="断线后作为 after 续订。Give it as `after` to go on."
+    )
     cause: GroupBuyCause = strawberry.field(description="变化原因。What happened.")
     held: int = strawberry.field(description="此刻已占座位。Seats taken at this event.")
     joined: int = strawberry.field(description="此刻已付款人数。Members paid at this event.")

@@ -27,7 +27,6 @@ from schema.refs import (
     SupplierRef,
 )
 
-
 strawberry.enum(RoomStatus, name="LiveRoomStatus", description="直播间状态。State of a room.")
 
 
@@ -36,7 +35,9 @@ class LiveMessage(Entity):
     id: strawberry.ID = key()
     seq: int = column("序号，从 1 连续。Counts from 1 in its room.")
     text: str = column("内容。The text.")
-    nickname: str = batch(live_rooms.nicknames, "昵称（脱敏）。Masked nickname.", columns=("account_id",))
+    nickname: str = batch(
+        live_rooms.nicknames, "昵称（脱敏）。Masked nickname.", columns=("account_id",)
+    )
     created_at: datetime = column("时间。When.")
 
 
@@ -46,7 +47,9 @@ class LiveProduct(Entity):
     position: int = column("顺序。Place in the list.")
     is_pinned: bool = column("是否正在讲解。Shown right now.")
     live_price: Money = computed(
-        "live_price_fen", by=Money.of, description="直播价，直播中加购有效。Price while the room is live."
+        "live_price_fen",
+        by=Money.of,
+        description="直播价，直播中加购有效。Price while the room is live.",
     )
     product: ProductRef | None = one("product_id", "Product", "商品。The product.")
     sku: SkuRef | None = one("sku_id", "Sku", "规格。The SKU.")
@@ -94,7 +97,9 @@ class LiveLikesTallied:
 @strawberry.type(description="讲解商品变化。Another product is shown.")
 class LiveProductPinned:
     cursor: str = strawberry.field(description="续订用。Give it as `after` to go on.")
-    product: LiveProductRef | None = strawberry.field(description="讲解中的商品。Null when none is.")
+    product: LiveProductRef | None = strawberry.field(
+        description="讲解中的商品。Null when none is."
+    )
 
 
 @strawberry.type(description="直播间状态变化。The room has moved to another state.")
@@ -164,7 +169,9 @@ PinLiveProductResult = Annotated[
 ]
 PostLiveMessageResult = Annotated[
     LiveMessage | NotFoundProblem | RoomNotLiveProblem | MessageRefusedProblem | TooOftenProblem,
-    strawberry.union("PostLiveMessageResult", description="发言或拒绝原因。The message or why not."),
+    strawberry.union(
+        "PostLiveMessageResult", description="发言或拒绝原因。The message or why not."
+    ),
 ]
 LikeLiveRoomResult = Annotated[
     LiveRoom | NotFoundProblem | RoomNotLiveProblem | InvalidInputProblem,

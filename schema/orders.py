@@ -39,7 +39,11 @@ from schema.refs import (
 
 strawberry.enum(TradeStatus, description="交易状态。State of a trade.")
 strawberry.enum(OrderStatus, description="订单状态。State of an order.")
-strawberry.enum(Action, name="OrderAction", description="可执行的操作。What the viewer may do with an order now.")
+strawberry.enum(
+    Action,
+    name="OrderAction",
+    description="可执行的操作。What the viewer may do with an order now.",
+)
 
 
 @strawberry.type(description="规格取值。One option and its value.")
@@ -81,7 +85,9 @@ class OrderLine(Entity):
     )
     quantity: int = column("件数。Units.")
     shipped_quantity: int = column("已发件数。Units shipped.")
-    unit_price: Money = computed("unit_price_fen", by=Money.of, description="单价。Price of a unit.")
+    unit_price: Money = computed(
+        "unit_price_fen", by=Money.of, description="单价。Price of a unit."
+    )
     payable: Money = computed(
         "payable_fen", by=Money.of, description="应付（含运费与优惠分摊）。With its shares."
     )
@@ -94,11 +100,16 @@ class OrderLine(Entity):
 class OrderEvent(Entity):
     id: strawberry.ID = key()
     kind: str = column("事件。What happened.")
-    to_status: OrderStatus = computed("to_status", by=OrderStatus, description="之后的状态。State after.")
+    to_status: OrderStatus = computed(
+        "to_status", by=OrderStatus, description="之后的状态。State after."
+    )
     created_at: datetime = column("时间。When.")
 
 
-@entity("订单：一个供应商的那部分。The part of a trade that one supplier fulfils.", visible_to=orders.visible_to)
+@entity(
+    "订单：一个供应商的那部分。The part of a trade that one supplier fulfils.",
+    visible_to=orders.visible_to,
+)
 class Order(Entity):
     id: strawberry.ID = key()
     no: str = column("订单号。Number for people.")

@@ -93,7 +93,9 @@ class PriceChangedProblem(Problem):
         }
 
 
-@_problem(errors.IdempotencyKeyReused, "幂等键已被另一请求使用。The key stands for another request.")
+@_problem(
+    errors.IdempotencyKeyReused, "幂等键已被另一请求使用。The key stands for another request."
+)
 class IdempotencyKeyReusedProblem(Problem):
     pass
 
@@ -166,7 +168,9 @@ class MessageRefusedProblem(Problem):
 
 @_problem(errors.TooOften, "太频繁。Too often.")
 class TooOftenProblem(Problem):
-    retry_after_s: float = strawberry.field(description="几秒后再试。Try again after so many seconds.")
+    retry_after_s: float = strawberry.field(
+        description="几秒后再试。Try again after so many seconds."
+    )
 
     @classmethod
     def details(cls, error: MallError) -> dict[str, Any]:

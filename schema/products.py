@@ -12,7 +12,6 @@ from schema.common import Connection, Money
 from schema.fields import Entity, batch, column, computed, entity, key, many, one
 from schema.refs import CategoryRef, GroupBuyRef, ProductOptionRef, ProductRef, SkuRef, SupplierRef
 
-
 strawberry.enum(ProductSort, description="商品排序。Order of products.")
 
 
@@ -60,7 +59,10 @@ class ProductOption(Entity):
     choices: list[str] = column("可选值。Values to choose from.")
 
 
-@entity("商品规格，库存与价格的单位。What is priced, stocked and sold.", visible_to=products.skus_visible_to)
+@entity(
+    "商品规格，库存与价格的单位。What is priced, stocked and sold.",
+    visible_to=products.skus_visible_to,
+)
 class Sku(Entity):
     id: strawberry.ID = key()
     code: str = column("商家编码。The supplier's code.")
@@ -91,7 +93,10 @@ class Product(Entity):
     image: str = column("主图地址。Address of the picture.")
     status: ProductStatus = computed("status", by=ProductStatus, description="状态。State.")
     price_range: PriceRange = computed(
-        "min_price_fen", "max_price_fen", by=_price_range, description="价格区间。Prices of its SKUs."
+        "min_price_fen",
+        "max_price_fen",
+        by=_price_range,
+        description="价格区间。Prices of its SKUs.",
     )
     sold_count: int = column("销量。Units sold.")
     rating_bp: int = column("评分，万分比（10000 = 五星）。Rating in basis points of five stars.")
@@ -169,8 +174,12 @@ class ProductFilter:
     supplier_id: strawberry.ID | None = strawberry.field(
         default=None, description="供应商。A supplier."
     )
-    price_min: int | None = strawberry.field(default=None, description="最低价（分）。At least, in fen.")
-    price_max: int | None = strawberry.field(default=None, description="最高价（分）。At most, in fen.")
+    price_min: int | None = strawberry.field(
+        default=None, description="最低价（分）。At least, in fen."
+    )
+    price_max: int | None = strawberry.field(
+        default=None, description="最高价（分）。At most, in fen."
+    )
     in_stock: bool | None = strawberry.field(
         default=None, description="只看有货。Only what can be bought now."
     )

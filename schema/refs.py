@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from schema.live_rooms import LiveMessage, LiveProduct, LiveRoom
     from schema.orders import Order, OrderEvent, OrderLine, Trade
     from schema.payments import Payment, Refund
-    from schema.products import Category, Product, ProductOption, Sku, Stock
+    from schema.products import Category, Product, ProductOption, Sku
     from schema.shipments import Shipment, ShipmentLine, TraceEvent
     from schema.suppliers import Supplier
 
@@ -41,7 +41,6 @@ CategoryRef = Annotated["Category", strawberry.lazy("schema.products")]
 ProductRef = Annotated["Product", strawberry.lazy("schema.products")]
 ProductOptionRef = Annotated["ProductOption", strawberry.lazy("schema.products")]
 SkuRef = Annotated["Sku", strawberry.lazy("schema.products")]
-StockRef = Annotated["Stock", strawberry.lazy("schema.products")]
 ShipmentRef = Annotated["Shipment", strawberry.lazy("schema.shipments")]
 ShipmentLineRef = Annotated["ShipmentLine", strawberry.lazy("schema.shipments")]
 TraceEventRef = Annotated["TraceEvent", strawberry.lazy("schema.shipments")]

@@ -46,7 +46,10 @@ class Shipment(Entity):
     order: OrderRef | None = one("order_id", "Order", "所属订单。Its order.")
     lines: list[ShipmentLineRef] = many("ShipmentLine", "shipment_id", "商品。Its goods.")
     trace: list[TraceEventRef] = many(
-        "TraceEvent", "shipment_id", "轨迹，新的在前。Trace, newest first.", order=("-happened_at", "-id")
+        "TraceEvent",
+        "shipment_id",
+        "轨迹，新的在前。Trace, newest first.",
+        order=("-happened_at", "-id"),
     )
 
 

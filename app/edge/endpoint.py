@@ -26,7 +26,12 @@ from resolvers.loaders import Loaders
 
 STREAMS_PER_SOCKET = 50
 INIT_WAIT = timedelta(seconds=10)
-_REASONS = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 415: "UNSUPPORTED_TYPE"}
+_REASONS = {
+    400: "BAD_REQUEST",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    415: "UNSUPPORTED_TYPE",
+}
 
 
 class TextAdapter(ASGIWebSocketAdapter):
@@ -178,5 +183,3 @@ def _is_message(message: object) -> bool:
         and isinstance(payload.get("variables") or {}, dict)
         and isinstance(payload.get("operationName") or "", str)
     )
-
-

@@ -80,9 +80,7 @@ async def _store_product(world: World, unit: Unit, ware: Ware, series: int, plac
         world.goods.append(Good(product_id, ware.noun, tuple(items)))
 
 
-def _product(
-    world: World, supplier: Supplier, ware: Ware, series: int, place: int
-) -> ProductDraft:
+def _product(world: World, supplier: Supplier, ware: Ware, series: int, place: int) -> ProductDraft:
     dice, maker = world.dice, supplier.maker
     title = maker.series[series] + ware.noun
     is_fresh = maker.category == _FRESH
@@ -105,9 +103,7 @@ def _product(
     )
 
 
-def _skus(
-    world: World, supplier: Supplier, ware: Ware, series: int, place: int
-) -> list[SkuDraft]:
+def _skus(world: World, supplier: Supplier, ware: Ware, series: int, place: int) -> list[SkuDraft]:
     dice = world.dice
     supply_bp, shop_bp, market_bp = (
         dice.randint(5400, 6600),

@@ -105,9 +105,7 @@ async def send(
             "clientId", f"clientId 须为 1-{MAX_KEY_CHARS} 个字符", "1 to 64 characters"
         )
     # one message of a person at a time: rate and keys are counted under this lock
-    await unit.db.first(
-        select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == account_id).with_for_update()
-    )
+    await unit.db.first(select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == account_id).with_for_update())
     known = await _sent_before(unit, account_id, client_id, text)
     if known is not None:
         return known
@@ -193,9 +191,7 @@ async def _check_rate(unit: Unit, account_id: int) -> None:
         raise TooOften(round((recent.oldest - since).total_seconds(), 1))
 
 
-async def _place(
-    unit: Unit, viewer: Viewer, about: tuple[str, int] | None
-) -> dict[str, Any]:
+async def _place(unit: Unit, viewer: Viewer, about: tuple[str, int] | None) -> dict[str, Any]:
     """The slots of what the chat was opened from. Raises NotFound for what is not visible."""
     if about is None or about[0] == "Cart":
         return {}
@@ -228,9 +224,7 @@ async def _open(
     )
 
 
-async def _reopen(
-    unit: Unit, viewer: Viewer, conversation_id: int, slots: dict[str, Any]
-) -> None:
+async def _reopen(unit: Unit, viewer: Viewer, conversation_id: int, slots: dict[str, Any]) -> None:
     """Only the own conversation takes messages; a new `about` replaces what was talked about."""
     query = select(*CONVERSATIONS.c).where(
         CONVERSATIONS.c.id == conversation_id, CONVERSATIONS.c.account_id == viewer.account_id

@@ -164,9 +164,7 @@ async def _state(unit: Unit, conversation_id: int) -> HandoffState:
     return state
 
 
-async def _move(
-    unit: Unit, conversation_id: int, was: HandoffState, becomes: HandoffState
-) -> bool:
+async def _move(unit: Unit, conversation_id: int, was: HandoffState, becomes: HandoffState) -> bool:
     moved = await unit.changed(
         update(CONVERSATIONS)
         .where(CONVERSATIONS.c.id == conversation_id, CONVERSATIONS.c.state == was)

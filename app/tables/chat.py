@@ -11,9 +11,7 @@ from app.tables.columns import document, instant, key, ref
 
 class ConversationRow(SQLModel, table=True):
     __tablename__ = "conversations"
-    __table_args__ = (
-        Index("ix_conversations_account_id_id", "account_id", "id"),
-    )
+    __table_args__ = (Index("ix_conversations_account_id_id", "account_id", "id"),)
 
     id: int = key()
     account_id: int = ref("accounts.id", index=False)

@@ -59,7 +59,9 @@ class OrderRow(SQLModel, table=True):
     payable_fen: int = fen()
     paid_fen: int = fen(default=0)
     refunded_fen: int = fen(default=0)
-    receiver: dict[str, Any] = document()  # name, phone, province, city, street as given at checkout
+    receiver: dict[str, Any] = (
+        document()
+    )  # name, phone, province, city, street as given at checkout
     paid_at: datetime | None = instant(default=None, nullable=True)
     shipped_at: datetime | None = instant(default=None, nullable=True)
     completed_at: datetime | None = instant(default=None, nullable=True)

@@ -1,0 +1,86 @@
+"""Inventing live rooms: goods, pins, chatter with some words that nobody gets to see, likes."""
+
+from datetime import timedelta
+
+from app.auth import Viewer
+from app.db import Unit
+from app.seed import names
+from app.seed.world import Item, World
+from app.services import live_rooms
+
+_TITLES = (
+    "团长选品日：厨房好物专场",
+    "小树苗母婴 · 新手爸妈答疑",
+    "周末秋冬穿搭直播",
+    "粮油产地溯源回放",
+    "家清囤货夜",
+    "文具开箱：开学季预告",
+)
+_STATES = ("LIVE", "LIVE", "SCHEDULED", "REPLAY_READY", "PAUSED", "SCHEDULED")
+
+
+async def hold(world: World, unit: Unit, place: int) -> None:
+    """The room number `place`, in the state it is known for."""
+    state = _STATES[place]
+    host, items = _host(world, place)
+    begin = {
+        "SCHEDULED": world.now + timedelta(hours=20 + 5 * place),
+        "REPLAY_READY": world.ago(days=2),
+        "PAUSED": world.ago(hours=2),
+    }.get(state, world.ago(minutes=50 + 10 * place))
+    world.clock.now = min(begin, world.now) - timedelta(days=1)
+    goods = world.dice.sample(items, min(len(items), world.dice.randint(20, 40)))
+    room_id = await live_rooms.schedule(
+        unit,
+        host,
+        title=_TITLES[place],
+        starts_at=begin,
+        goods=[(item.sku_id, _live_price(world, item)) for item in goods],
+    )
+    if state == "SCHEDULED":
+        return
+    world.clock.now = begin
+    await live_rooms.start(unit, host, room_id=room_id)
+    on_air = sum(one != "SCHEDULED" for one in _STATES[: world.scale.rooms])
+    await _show(world, unit, host, room_id, world.scale.messages // on_air)
+    if state == "PAUSED":
+        await live_rooms.pause(unit, host, room_id=room_id)
+    if state == "REPLAY_READY":
+        await live_rooms.end(unit, host, room_id=room_id)
+        await live_rooms.offer_replay(unit, host, room_id=room_id)
+
+
+async def _show(world: World, unit: Unit, host: Viewer, room_id: int, messages: int) -> None:
+    """Half an hour on air: a product is pinned now and then while people write and like."""
+    dice = world.dice
+    shelf = await unit.db.all(
+        live_rooms.products_visible_to(host).where(live_rooms.LIVE_PRODUCTS.c.room_id == room_id)
+    )
+    pause_s = 2400 / messages
+    pins = {messages * part // 4 for part in range(4)}
+    for number in range(messages):
+        world.clock.pass_(seconds=pause_s)
+        if number in pins:
+            await live_rooms.pin_product(
+                unit, host, room_id=room_id, live_product_id=dice.choice(shelf).id
+            )
+        text = dice.choice(names.RUDE if number % 25 == 24 else names.CHATTER)
+        shopper = world.shoppers[number % world.scale.buyers]
+        await live_rooms.post_message(unit, shopper.viewer, room_id=room_id, text=text)
+        if number % 5 == 0:
+            likes = dice.randint(1, 100)
+            await live_rooms.like(unit, shopper.viewer, room_id=room_id, count=likes)
+
+
+def _host(world: World, place: int) -> tuple[Viewer, list[Item]]:
+    """Distributors show everybody's goods, suppliers their own."""
+    items = [item for good in world.goods for item in good.items]
+    if place % 2 == 0:
+        return world.hosts[place % len(world.hosts)], items
+    number = {1: 2, 3: 0, 5: 7}[place]
+    return world.suppliers[number].viewer, [one for one in items if one.supplier == number]
+
+
+def _live_price(world: World, item: Item) -> int:
+    room = item.price_fen - item.distributor_price_fen
+    return item.price_fen - world.dice.randint(room // 3, room) // 10 * 10
