@@ -87,6 +87,7 @@ _ACTIONS: Mapping[Side, tuple[tuple[Action, Move], ...]] = {
     Side.SUPPLIER: ((Action.SHIP, Move.SHIPPED),),
     Side.OTHER: (),
 }
+TO_SHIP = frozenset({_S.AWAITING_SHIPMENT, _S.PARTIALLY_SHIPPED})
 SEEN_BY_SUPPLIER = frozenset(
     {_S.AWAITING_SHIPMENT, _S.PARTIALLY_SHIPPED, _S.SHIPPED, _S.COMPLETED, _S.CLOSED}
 )
@@ -129,3 +130,19 @@ class Address:
         if not _PHONE.fullmatch(trimmed.phone):
             raise InvalidInput("address.phone", "收货电话格式不正确", "is not a telephone number")
         return trimmed
+
+
+def receiver_for(receiver: Mapping[str, str], side: Side, status: str) -> dict[str, str] | None:
+    """What that side may see of where an order goes (DOMAIN 4: the minimum).
+
+    The supplier sees all of it while there is something to ship, nothing before or after; buyers
+    and staff see their own with the phone masked.
+    """
+    if side is Side.SUPPLIER:
+        return dict(receiver) if status in TO_SHIP else None
+    return {**receiver, "phone": masked_phone(receiver["phone"])}
+
+
+def masked_phone(phone: str) -> str:
+    """`13800001234` -> `138****1234`; a short one is hidden whole."""
+    return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else "****"

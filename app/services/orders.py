@@ -80,6 +80,20 @@ async def count(db: Reader, viewer: Viewer, *, status: OrderStatus | None) -> in
     return await pages.count(db, _listed(viewer, status))
 
 
+async def receivers(
+    db: Reader,  # noqa: ARG001
+    viewer: Viewer,
+    rows: Sequence[Any],
+) -> list[dict[str, str] | None]:
+    """Where each order goes, as far as the viewer may know it; None for other people."""
+    known = []
+    for row in rows:
+        side = side_of(row, viewer)
+        may_know = viewer.is_staff or side is not Side.OTHER
+        known.append(rules.receiver_for(row.receiver, side, row.status) if may_know else None)
+    return known
+
+
 async def actions(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[list[Action]]:  # noqa: ARG001
     """`available_actions` of each row."""
     return [available_actions(row, viewer) for row in rows]
