@@ -1,6 +1,7 @@
 """Two doors to the database: `read()` for looking, `unit()` for changing."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.bus import Bus, Message
+from app.bus import Bus, BusDown, Message
 from app.clock import Clock, utc_now
 from app.events import Event
 from app.tables.outbox import OutboxRow
@@ -34,6 +35,7 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 Watcher = Callable[[str], None]
+_log = logging.getLogger(__name__)
 
 
 class Reader:
@@ -136,12 +138,22 @@ class Database:
         if messages:
             await self.announce(messages)
 
-    async def announce(self, messages: Iterable[Message]) -> None:
-        """Hands committed events to the bus; the outbox worker repeats what this could not do."""
+    async def announce(self, messages: Iterable[Message]) -> int:
+        """Hands committed events to the bus; how many it has taken.
+
+        The outbox worker repeats the others.
+        """
+        taken = 0
         for message in messages:
-            await self._bus.publish(message)
+            try:
+                await self._bus.publish(message)
+            except BusDown:  # what happened has happened: the caller's deed stands
+                _log.warning("the bus is down, events wait in the outbox")
+                break
+            taken += 1
             if message.outbox_id is not None:
                 self._to_mark.append(message.outbox_id)
+        return taken
 
     async def mark_published(self) -> int:
         """Notes in the outbox what the bus has taken; called in batches by the outbox worker."""

@@ -14,6 +14,7 @@ from app.errors import BadCursor, NotFound
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # nothing that reads like something else
 _CHINA = timedelta(hours=8)
+_LAST_KEY = 2**31 - 1  # what an INTEGER key of PostgreSQL can be compared with
 
 
 def encode(kind: str, key: int) -> str:
@@ -30,7 +31,8 @@ def decode(global_id: str) -> tuple[str, int]:
         )
     except (ValueError, binascii.Error):
         raise NotFound("node") from None
-    if not kind.isidentifier() or not key.isascii() or not key.isdigit() or len(key) > 18:
+    is_number = key.isascii() and key.isdigit() and len(key) <= 10
+    if not kind.isidentifier() or not is_number or int(key) > _LAST_KEY:
         raise NotFound("node")
     return kind, int(key)
 

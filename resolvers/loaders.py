@@ -11,7 +11,7 @@ from strawberry.dataloader import DataLoader
 from app.auth import Viewer
 from app.db import Database
 from app.errors import NotFound
-from schema.fields import ENTITIES, Batch, Entity, Many
+from schema.fields import ENTITIES, Batch, BatchRead, Entity, Many
 
 
 class Loaders:
@@ -22,7 +22,7 @@ class Loaders:
         self._viewer = viewer
         self._ones: dict[str, DataLoader[int, Entity | None]] = {}
         self._manies: dict[Many, DataLoader[int, list[Entity]]] = {}
-        self._batches: dict[Batch, DataLoader[Any, Any]] = {}
+        self._batches: dict[tuple[str, BatchRead], DataLoader[Any, Any]] = {}
 
     async def one(self, kind: str, key: int) -> Entity | None:
         """The visible entity of that kind and key. Raises NotFound for a kind that is no node."""
@@ -37,12 +37,14 @@ class Loaders:
             self._manies[declared] = DataLoader(load_fn=self._read_many(declared))
         return await self._manies[declared].load(key)
 
-    async def batch(self, declared: Batch, row: Any) -> Any:
-        if declared not in self._batches:
-            self._batches[declared] = DataLoader(
-                load_fn=self._read_batch(declared), cache_key_fn=lambda one: one.id
+    async def batch(self, declared: Batch, kind: str, row: Any) -> Any:
+        """The value for a row of that kind; fields that share a reader share what it read."""
+        place = kind, declared.read
+        if place not in self._batches:
+            self._batches[place] = DataLoader(
+                load_fn=self._read_batch(declared.read), cache_key_fn=lambda one: one.id
             )
-        return declared.wrap(await self._batches[declared].load(row))
+        return declared.wrap(await self._batches[place].load(row))
 
     def _read_one(self, entity: type[Entity]) -> Callable[[list[int]], Any]:
         statement = entity.visible_to(self._viewer)
@@ -70,10 +72,10 @@ class Loaders:
 
         return read
 
-    def _read_batch(self, declared: Batch) -> Callable[[list[Any]], Any]:
+    def _read_batch(self, source: BatchRead) -> Callable[[list[Any]], Any]:
         async def read(rows: list[Any]) -> Sequence[Any]:
             async with self._database.read() as db:
-                return await declared.read(db, self._viewer, rows)
+                return await source(db, self._viewer, rows)
 
         return read
 

@@ -1,5 +1,6 @@
 """The supplier's verb: shipping an order or part of it."""
 
+from collections import Counter
 from typing import Annotated
 
 import strawberry
@@ -22,11 +23,6 @@ class ShipmentMutation:
         input: Annotated[ShipOrderInput, strawberry.argument(description="发货内容。What leaves.")],
     ) -> ShipOrderResult:
         info.context.viewer.must_be(Role.SUPPLIER)
-        lines = (
-            None
-            if input.lines is None
-            else {ids.key_of("OrderLine", one.order_line_id): one.quantity for one in input.lines}
-        )
         async with info.context.resources.database.unit() as unit:
             shipment_id = await shipments.ship(
                 unit,
@@ -34,6 +30,16 @@ class ShipmentMutation:
                 order_id=ids.key_of("Order", input.order_id),
                 carrier_code=input.carrier_code,
                 waybill=input.waybill,
-                lines=lines,
+                lines=_lines(input),
             )
         return await info.context.load.one("Shipment", shipment_id)
+
+
+def _lines(given: ShipOrderInput) -> dict[int, int] | None:
+    """Units by order line; None for all that is left. A line named twice counts together."""
+    if given.lines is None:
+        return None
+    units: Counter[int] = Counter()
+    for one in given.lines:
+        units[ids.key_of("OrderLine", one.order_line_id)] += one.quantity
+    return dict(units)

@@ -212,7 +212,7 @@ def batch(
     declared = Batch(columns=tuple(columns), read=read, wrap=wrap)
 
     async def resolve(root: Any, info: Info) -> Any:
-        return await info.context.load.batch(declared, root.row)
+        return await info.context.load.batch(declared, type(root).__name__, root.row)
 
     return _field(declared, resolve, description)
 

@@ -59,7 +59,7 @@ def _line_options(options: dict[str, str]) -> list[LineOption]:
 @strawberry.type(description="下单时的收货信息。Where the goods go, as given at checkout.")
 class Receiver:
     name: str = strawberry.field(description="收货人。Who receives.")
-    phone: str = strawberry.field(description="电话，发货前的供应商之外脱敏。Masked for all but who ships.")
+    phone: str = strawberry.field(description="电话，发货方之外脱敏。Masked but for the shipper.")
     province: str = strawberry.field(description="省。Province.")
     city: str = strawberry.field(description="市。City.")
     street: str = strawberry.field(description="详细地址。Street and house.")

@@ -19,7 +19,7 @@ class Charged:
     amount_fen: int
 
 
-class ProviderDown(Exception):  # noqa: N818  a state of the provider, to be tried again later
+class ProviderDown(Exception):
     """The provider gave no answer: the charge or refund may or may not have happened."""
 
 

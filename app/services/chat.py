@@ -178,7 +178,7 @@ async def _sent_before(
 async def _check_rate(unit: Unit, account_id: int) -> None:
     since = unit.clock() - RATE_WINDOW
     recent = await unit.db.first(
-        select(func.count().label("count"), func.min(MESSAGES.c.created_at).label("oldest"))
+        select(func.count().label("sent"), func.min(MESSAGES.c.created_at).label("oldest"))
         .join(CONVERSATIONS, CONVERSATIONS.c.id == MESSAGES.c.conversation_id)
         .where(
             CONVERSATIONS.c.account_id == account_id,
@@ -187,7 +187,7 @@ async def _check_rate(unit: Unit, account_id: int) -> None:
         )
     )
     assert recent is not None
-    if recent.count >= RATE:
+    if recent.sent >= RATE:
         raise TooOften(round((recent.oldest - since).total_seconds(), 1))
 
 

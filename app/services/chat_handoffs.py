@@ -1,16 +1,16 @@
 """Handing a conversation to a person and back: BOT -> QUEUED -> HUMAN -> BOT, with a ticket."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
 from app.auth import Role, Viewer
-from app.db import Unit
+from app.db import Reader, Unit
 from app.errors import NotFound, WrongState
 from app.ids import receipt_no
 from app.services import chat_log
-from app.services.chat_events import Delta, Done, HandoffChanged, HandoffState
+from app.services.chat_events import ChatEventValue, Delta, Done, HandoffChanged, HandoffState
 from app.tables.chat import ChatMessageRow, ConversationRow, TicketRow
 from app.tables.columns import table
 
@@ -79,7 +79,7 @@ async def say(unit: Unit, viewer: Viewer, conversation_id: int, text: str) -> in
             created_at=unit.clock(),
         )
     )
-    events = [
+    events: list[ChatEventValue] = [
         Delta(fallback_text=text, text=text),
         Done(fallback_text=text, writer="HUMAN", answer_id=message_id),
     ]
@@ -122,21 +122,27 @@ async def state_now(unit: Unit, conversation_id: int) -> HandoffState:
     return "BOT"
 
 
-async def release_late(unit: Unit) -> int:
-    """Gives every conversation back whose queue nobody took in time; how many."""
+async def late(db: Reader, now: datetime) -> list[int]:
+    """Conversations that wait for a person longer than PATIENCE."""
     fresh = select(TICKETS.c.conversation_id).where(
-        TICKETS.c.status == "QUEUED", TICKETS.c.created_at > unit.clock() - PATIENCE
+        TICKETS.c.status == "QUEUED", TICKETS.c.created_at > now - PATIENCE
     )
-    late = await unit.db.all(
+    rows = await db.all(
         select(CONVERSATIONS.c.id)
         .where(CONVERSATIONS.c.state == "QUEUED", CONVERSATIONS.c.id.not_in(fresh))
         .order_by(CONVERSATIONS.c.id)
         .limit(100)
     )
-    for row in late:
-        if await _move(unit, row.id, "QUEUED", "BOT"):
-            await _tell_late(unit, row.id)
-    return len(late)
+    return [row.id for row in rows]
+
+
+async def release_late(unit: Unit) -> int:
+    """Gives every conversation back whose queue nobody took in time; how many."""
+    found = await late(unit.db, unit.clock())
+    for conversation_id in found:
+        if await _move(unit, conversation_id, "QUEUED", "BOT"):
+            await _tell_late(unit, conversation_id)
+    return len(found)
 
 
 async def _tell_late(unit: Unit, conversation_id: int) -> None:

@@ -43,7 +43,7 @@ async def append(
     last: int | None = (await unit.execute(claim)).scalar_one_or_none()
     if last is None:
         return None
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "conversation_id": conversation_id,
             "message_id": message_id,

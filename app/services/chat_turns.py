@@ -6,11 +6,11 @@ abandoned turn can change nothing. `running_since` is refreshed by every event: 
 nothing for LEASE lost its process.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, or_, select, update
+from sqlalchemy import Row, Select, func, insert, or_, select, update
 
 from app.db import Reader, Unit
 from app.services import chat_log
@@ -21,6 +21,7 @@ from app.tables.columns import table
 CONVERSATIONS = table(ConversationRow)
 MESSAGES = table(ChatMessageRow)
 EVENTS = table(ChatEventRow)
+_SAID = ("CARD", Delta.kind, "CITATION", "OFFER", "CHOICE", "HANDOFF_CHANGED")
 LEASE = timedelta(seconds=60)  # longer than the longest silence of a live turn
 
 
@@ -115,7 +116,7 @@ async def finish(unit: Unit, turn: Turn, answer: Answer, done: Done) -> int | No
         .where(CONVERSATIONS.c.id == turn.conversation.id)
         .values(slots=answer.slots)
     )
-    closing = Done(**{**_fields(done), "answer_id": answer_id})
+    closing = replace(done, answer_id=answer_id)
     await chat_log.append(unit, turn.conversation.id, turn.message.id, [closing])
     return answer_id
 
@@ -146,9 +147,20 @@ async def say(unit: Unit, turn: Turn, values: list[ChatEventValue]) -> bool:
     return last is not None
 
 
-async def waiting(db: Reader, *, conversation_id: int | None = None) -> list[int]:
+async def waiting_behind(db: Reader, message_id: int) -> list[int]:
+    """The message to answer next in the same conversation, if there is one and it is free."""
+    same = select(MESSAGES.c.conversation_id).where(MESSAGES.c.id == message_id)
+    query = _unanswered().where(MESSAGES.c.conversation_id.in_(same))
+    return [row[0] for row in await db.all(query)]
+
+
+async def waiting(db: Reader) -> list[int]:
     """Messages that nobody answers yet, oldest first: one of each free conversation."""
-    query = (
+    return [row[0] for row in await db.all(_unanswered())]
+
+
+def _unanswered() -> Select[Any]:
+    return (
         select(func.min(MESSAGES.c.id))
         .join(CONVERSATIONS, CONVERSATIONS.c.id == MESSAGES.c.conversation_id)
         .where(MESSAGES.c.status == "RECEIVED", CONVERSATIONS.c.running_message_id.is_(None))
@@ -156,38 +168,46 @@ async def waiting(db: Reader, *, conversation_id: int | None = None) -> list[int
         .order_by(func.min(MESSAGES.c.id))
         .limit(100)
     )
-    if conversation_id is not None:
-        query = query.where(CONVERSATIONS.c.id == conversation_id)
-    return [row[0] for row in await db.all(query)]
 
 
-async def recover(unit: Unit) -> int:
-    """Takes over the turns of processes that died; how many.
-
-    A turn that has said nothing yet is answered again; one that broke off in the middle is closed
-    with FAILED, for its text cannot be taken back.
-    """
-    now = unit.clock()
-    lost = await unit.db.all(
+async def lost(db: Reader, now: datetime) -> list[Row[Any]]:
+    """Messages whose turn wrote nothing for LEASE: the process that answered them is gone."""
+    return await db.all(
         select(*MESSAGES.c)
         .join(CONVERSATIONS, CONVERSATIONS.c.running_message_id == MESSAGES.c.id)
         .where(
-            or_(CONVERSATIONS.c.running_since.is_(None), CONVERSATIONS.c.running_since < now - LEASE)
+            or_(
+                CONVERSATIONS.c.running_since.is_(None), CONVERSATIONS.c.running_since < now - LEASE
+            )
         )
         .order_by(MESSAGES.c.id)
         .limit(100)
     )
-    for message in lost:
-        if await _has_spoken(unit.db, message.id):
-            await fail(unit, message, "INTERRUPTED")
-        else:
-            await unit.execute(
-                update(MESSAGES)
-                .where(MESSAGES.c.id == message.id, MESSAGES.c.status == "ANSWERING")
-                .values(status="RECEIVED")
-            )
-        await _free(unit, message.conversation_id, message.id)
-    return len(lost)
+
+
+async def recover(unit: Unit) -> int:
+    """Takes over the turns of processes that died; how many."""
+    found = await lost(unit.db, unit.clock())
+    for message in found:
+        await abandon(unit, message)
+    return len(found)
+
+
+async def abandon(unit: Unit, message: Row[Any]) -> None:
+    """Gives up a running turn; nothing happens to one that is closed.
+
+    A turn that has said nothing yet is answered again; one that broke off in the middle is closed
+    with FAILED, for its text cannot be taken back.
+    """
+    if await _has_spoken(unit.db, message.id):
+        await fail(unit, message, "INTERRUPTED")
+    else:
+        await unit.execute(
+            update(MESSAGES)
+            .where(MESSAGES.c.id == message.id, MESSAGES.c.status == "ANSWERING")
+            .values(status="RECEIVED")
+        )
+    await _free(unit, message.conversation_id, message.id)
 
 
 async def _close(unit: Unit, message: Row[Any], status: str) -> bool:
@@ -215,14 +235,5 @@ async def _free(unit: Unit, conversation_id: int, message_id: int) -> None:
 
 async def _has_spoken(db: Reader, message_id: int) -> bool:
     """Whether anything but ACCEPTED was said: a repeated card would double it."""
-    said = select(EVENTS.c.id).where(
-        EVENTS.c.message_id == message_id, EVENTS.c.kind.in_(_SAID)
-    )
+    said = select(EVENTS.c.id).where(EVENTS.c.message_id == message_id, EVENTS.c.kind.in_(_SAID))
     return await db.first(said.limit(1)) is not None
-
-
-def _fields(done: Done) -> dict[str, Any]:
-    return {name: getattr(done, name) for name in done.__dataclass_fields__}
-
-
-_SAID = ("CARD", Delta.kind, "CITATION", "OFFER", "CHOICE", "HANDOFF_CHANGED")

@@ -340,7 +340,9 @@ def _overruled(scope: _Scope, key: Any) -> Select[Any]:
             and_(own.c.topic == RECORDS.c.topic, own.c.condition_key == RECORDS.c.condition_key),
         )
         .join(own_documents, own_documents.c.id == own.c.document_id)
-        .where(own_documents.c.supplier_id == scope.supplier_id, _valid(own_documents, scope))
+        .where(
+            own_documents.c.supplier_id == (scope.supplier_id or 0), _valid(own_documents, scope)
+        )
     )
 
 

@@ -74,7 +74,10 @@ class PriceBand:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """(id, count), most products first; each counted without its own part of the filter."""
+    """(id, count), most products first; suppliers and prices counted without their own filter.
+
+    Categories are those one level below the category filtered by, each with all below it.
+    """
 
     categories: tuple[tuple[int, int], ...]
     suppliers: tuple[tuple[int, int], ...]
@@ -169,12 +172,8 @@ async def facets(
     db: Reader, viewer: Viewer, *, filter: ProductFilter, search: str | None
 ) -> Facets:
     hits = await _hits(db, search)
-    categories = await _counts(
-        db, "category_id", _chosen(viewer, replace(filter, category_id=None), hits)
-    )
-    owners = await _counts(
-        db, "supplier_id", _chosen(viewer, replace(filter, supplier_id=None), hits)
-    )
+    categories = await _branch_counts(db, filter.category_id, _chosen(viewer, filter, hits))
+    owners = await _supplier_counts(db, _chosen(viewer, replace(filter, supplier_id=None), hits))
     free = replace(filter, price_min_fen=None, price_max_fen=None)
     return Facets(categories, owners, await _bands(db, _chosen(viewer, free, hits)))
 
@@ -281,11 +280,31 @@ def _vector_hits(expression: str) -> CTE:
     return select(PRODUCTS.c.id, rank.label("rank")).where(vector.op("@@")(query)).cte("hits")
 
 
-async def _counts(db: Reader, name: str, chosen: Select[Any]) -> tuple[tuple[int, int], ...]:
+async def _branch_counts(
+    db: Reader, above: int | None, chosen: Select[Any]
+) -> tuple[tuple[int, int], ...]:
+    found, leaf = chosen.subquery(), CATEGORIES.alias()
+    number = func.count().label("number")
+    rows = await db.all(
+        select(CATEGORIES.c.id, number)
+        .join_from(found, leaf, leaf.c.id == found.c.category_id)
+        .join(CATEGORIES, leaf.c.path.startswith(CATEGORIES.c.path))
+        .where(CATEGORIES.c.parent_id == above)
+        .group_by(CATEGORIES.c.id)
+        .order_by(number.desc(), CATEGORIES.c.id)
+    )
+    return tuple((row.id, row.number) for row in rows)
+
+
+async def _supplier_counts(db: Reader, chosen: Select[Any]) -> tuple[tuple[int, int], ...]:
     found = chosen.subquery()
-    key, number = found.c[name].label("key"), func.count().label("number")
-    rows = await db.all(select(key, number).group_by(key).order_by(number.desc(), key))
-    return tuple((row.key, row.number) for row in rows)
+    number = func.count().label("number")
+    rows = await db.all(
+        select(found.c.supplier_id, number)
+        .group_by(found.c.supplier_id)
+        .order_by(number.desc(), found.c.supplier_id)
+    )
+    return tuple((row.supplier_id, row.number) for row in rows)
 
 
 async def _bands(db: Reader, chosen: Select[Any]) -> tuple[PriceBand, ...]:

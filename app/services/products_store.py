@@ -120,8 +120,10 @@ async def index(unit: Unit, product_id: int) -> None:
     )
     if row is None:
         raise NotFound("Product")
+    options = await unit.db.all(select(OPTIONS.c.choices).where(OPTIONS.c.product_id == product_id))
+    choices = " ".join(choice for option in options for choice in option.choices)
     # the title counts twice
-    parts = (row.title, row.title, row.subtitle, row.category, row.supplier)
+    parts = (row.title, row.title, row.subtitle, row.category, row.supplier, choices)
     text = "\n".join((*parts, row.description[:_DESCRIPTION_CHARS]))
     prices = select(SKUS.c.price_fen).where(
         SKUS.c.product_id == product_id, SKUS.c.status == "ON_SALE"

@@ -1,4 +1,4 @@
-"""The few column shapes that every table shares: keys, references, money in fen, instants in UTC."""
+"""Column shapes that every table shares: keys, references, money in fen, instants."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +29,11 @@ class Utc(types.TypeDecorator[datetime]):
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002
+    ) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

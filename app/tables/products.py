@@ -1,4 +1,4 @@
-"""Goods: categories, products with their options, SKUs, stock and its reservations and movements."""
+"""Goods: categories, products with options, SKUs, stock, its reservations and movements."""
 
 from datetime import datetime
 

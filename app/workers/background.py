@@ -35,7 +35,7 @@ async def _kept_running(
     while not stop.is_set():
         try:
             await loop()
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever broke, the loop goes on
             _log.exception("%s broke, begins again in %s s", name, PAUSE_S)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), PAUSE_S)

@@ -29,11 +29,10 @@ async def once(database: Database) -> int:
     await database.mark_published()
     repeated = 0
     while True:
-        forgotten = await _forgotten(database)
-        await database.announce(forgotten)
+        taken = await database.announce(await _forgotten(database))
         await database.mark_published()
-        repeated += len(forgotten)
-        if len(forgotten) < BATCH:
+        repeated += taken
+        if taken < BATCH:
             break
     await _drop_old(database)
     return repeated
