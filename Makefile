@@ -55,7 +55,7 @@ playground-if-npm:
 	@if command -v npm >/dev/null 2>&1; then $(MAKE) --no-print-directory playground || \
 	  echo 'the playground was not built; the page will say how'; fi
 
-$(PLAYGROUND)/dist/index.html: $(wildcard $(PLAYGROUND)/src/* $(PLAYGROUND)/src/*/*) $(PLAYGROUND)/package.json
+$(PLAYGROUND)/dist/index.html: $(wildcard $(PLAYGROUND)/src/* $(PLAYGROUND)/src/*/* $(PLAYGROUND)/*.json $(PLAYGROUND)/*.ts $(PLAYGROUND)/index.html)
 	cd $(PLAYGROUND) && npm install --no-audit --no-fund --loglevel=error && npm run build
 
 seed: $(INSTALLED)

@@ -12,9 +12,9 @@ from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from app import graphql
+from app import graphql, search
 from app.auth import Tokens
-from app.bus import Bus, MemoryBus, RedisBus
+from app.bus import Bus, MemoryBus
 from app.clock import Clock, utc_now
 from app.context import Resources
 from app.db import Database
@@ -24,6 +24,7 @@ from app.edge.endpoint import Endpoint
 from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.ids import CursorSigner
+from app.redis_bus import RedisBus
 from app.settings import Settings
 from app.telemetry import RequestLog
 from app.workers import background
@@ -89,6 +90,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
             route.endpoint = Endpoint(schema, resources)
             stop = asyncio.Event()
             loops = background.start(resources.database, resources.payments, stop)
+            loops.append(asyncio.create_task(asyncio.to_thread(search.warm_up), name="warm-up"))
             try:
                 yield {"resources": resources}
             finally:

@@ -8,6 +8,7 @@ import logging
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import groupby
 
 import jieba
 
@@ -80,22 +81,29 @@ def query_tokens(text: str) -> Query:
     Looks at the first MAX_QUERY_CHARS characters. Words that mean nothing alone are left out
     unless there is nothing else.
     """
-    runs = _runs(text[:MAX_QUERY_CHARS])
-    cut = [word for run in runs for word in ([run] if run[0].isascii() else jieba.cut(run))]
-    chosen = list(dict.fromkeys(word for word in cut if word not in _STOP_WORDS)) or cut
-    telling = [word for word in chosen if len(word) > 1 or word.isascii()] or chosen
-    terms = [_pairs(word) for word in telling][:_MAX_QUERY_TOKENS]
+    cut = [word for run in _runs(text[:MAX_QUERY_CHARS]) for word in _words(run)]
+    words = _telling([word for word in cut if word not in _STOP_WORDS] or cut)
+    terms = [_pairs(term) for term in _telling(_joined(cut) or cut)]
     return Query(
         terms=tuple(terms),
-        words=tuple(telling[:_MAX_QUERY_TOKENS]),
+        words=tuple(words),
         prefixes=frozenset(term[0] for term in terms if term[0].isascii() or len(term[0]) == 1),
     )
 
 
 def loose_bigrams(text: str) -> tuple[str, ...]:
-    """All pairs of a text, also those across words: for ranking, where nothing must match."""
-    pairs = (pair for pair in bigrams(text[:MAX_QUERY_CHARS]) if len(pair) > 1 or pair.isascii())
-    return tuple(dict.fromkeys(pairs))[:_MAX_QUERY_TOKENS]
+    """Pairs of a text, also those across words, without words that mean nothing: for ranking.
+
+    A character that is a word of its own comes alone: as a prefix it finds 赔付 for 赔.
+    """
+    cut = [word for run in _runs(text[:MAX_QUERY_CHARS]) for word in _words(run)]
+    made: list[str] = []
+    for is_telling, group in groupby(cut, key=lambda word: word not in _STOP_WORDS):
+        if is_telling:
+            telling = list(group)
+            made += [one for one in bigrams("".join(telling)) if len(one) > 1]
+            made += [one for one in telling if len(one) == 1]
+    return tuple(dict.fromkeys(made))[:_MAX_QUERY_TOKENS]
 
 
 def fts5_all(query: Query) -> str:
@@ -104,8 +112,8 @@ def fts5_all(query: Query) -> str:
 
 
 def fts5_any(column: str, found: tuple[str, ...]) -> str:
-    """An FTS5 expression: any of these tokens in one column."""
-    return f"{column} : (" + " OR ".join(f'"{token}"' for token in found) + ")"
+    """An FTS5 expression: any of these tokens in one column; one character is a beginning."""
+    return f"{column} : (" + " OR ".join(_loose(token, '"') for token in found) + ")"
 
 
 def tsquery_all(query: Query) -> str:
@@ -116,7 +124,7 @@ def tsquery_all(query: Query) -> str:
 
 
 def tsquery_any(found: tuple[str, ...]) -> str:
-    return " | ".join(f"'{token}'" for token in found)
+    return " | ".join(_loose(token, "'") for token in found)
 
 
 def warm_up() -> None:
@@ -128,10 +136,42 @@ def _quoted(query: Query, token: str) -> str:
     return f'"{token}" *' if token in query.prefixes else f'"{token}"'
 
 
+def _telling(words: list[str]) -> list[str]:
+    """Each word once, without single characters unless there is nothing else."""
+    each = list(dict.fromkeys(words))[:_MAX_QUERY_TOKENS]
+    return [word for word in each if len(word) > 1 or word.isascii()] or each
+
+
+def _joined(words: list[str]) -> list[str]:
+    """The words without empty ones; neighbours of one character make one: 雾 蓝 is 雾蓝."""
+    made: list[str] = []
+    for kind, group in groupby(words, key=_kind):
+        if kind == "single":
+            made.append("".join(group))
+        elif kind == "word":
+            made += group
+    return made
+
+
+def _kind(word: str) -> str:
+    if word in _STOP_WORDS:
+        return "empty"
+    return "single" if len(word) == 1 and not word.isascii() else "word"
+
+
+def _loose(token: str, mark: str) -> str:
+    beginning = " *" if mark == '"' else ":*"
+    return f"{mark}{token}{mark}{beginning if len(token) == 1 else ''}"
+
+
 def _pairs(word: str) -> tuple[str, ...]:
     if word.isascii() or len(word) == 1:
         return (word,)
     return tuple(word[i : i + 2] for i in range(len(word) - 1))
+
+
+def _words(run: str) -> list[str]:
+    return [run] if run[0].isascii() else list(jieba.cut(run))
 
 
 def _runs(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from urllib.parse import quote
 
 from app.auth import Role, Viewer
-from app.db import Unit
 from app.seed.people import enrol
 from app.seed.shelves import Maker, Option, Shelves, Ware
 from app.seed.world import Good, Item, Supplier, World
@@ -14,33 +13,36 @@ from app.services.suppliers import SupplierDraft
 _HUES = (28, 190, 340, 210, 150, 320, 260, 45, 0, 120)
 _FRESH = "生鲜冷链"
 _PLAIN = 5  # the first products stay as they are: on sale and in stock
-_CHUNK = 10
 
 
-async def enrol_suppliers(world: World, unit: Unit, shelves: Shelves) -> None:
+async def enrol_suppliers(world: World, shelves: Shelves) -> None:
     """`supplier-1` and so on, in the order of the shelves; the last two are not approved."""
     for number, maker in enumerate(shelves.makers, 1):
         world.clock.now = world.ago(days=420 - 5 * number)
-        supplier_id = await suppliers.enrol(unit, _draft(maker))
+        supplier_id = await suppliers.enrol(world.unit, _draft(maker))
         account_id = await enrol(
-            unit, f"supplier-{number}", f"{maker.name}客服", Role.SUPPLIER, subject_id=supplier_id
+            world.unit,
+            f"supplier-{number}",
+            f"{maker.name}客服",
+            Role.SUPPLIER,
+            subject_id=supplier_id,
         )
         viewer = Viewer(Role.SUPPLIER, account_id, supplier_id)
         world.suppliers.append(Supplier(supplier_id, maker, viewer))
 
 
-async def store_categories(world: World, unit: Unit, shelves: Shelves) -> None:
+async def store_categories(world: World, shelves: Shelves) -> None:
     for top_sort, (top, middle) in enumerate(shelves.tree.items()):
-        top_id = await products_store.store_category(unit, name=top, sort=top_sort)
+        top_id = await products_store.store_category(world.unit, name=top, sort=top_sort)
         world.categories[top] = top_id
         for sort, (name, leaves) in enumerate(middle.items()):
             middle_id = await products_store.store_category(
-                unit, name=name, parent_id=top_id, sort=sort
+                world.unit, name=name, parent_id=top_id, sort=sort
             )
             world.categories.setdefault(name, middle_id)
             for leaf_sort, leaf in enumerate(leaves):
                 world.categories[leaf] = await products_store.store_category(
-                    unit, name=leaf, parent_id=middle_id, sort=leaf_sort
+                    world.unit, name=leaf, parent_id=middle_id, sort=leaf_sort
                 )
 
 
@@ -49,23 +51,20 @@ async def store_products(world: World, shelves: Shelves) -> None:
     wares = [(ware, series) for series in range(world.scale.series) for ware in shelves.wares]
     wares = [one for one in wares if one[1] < len(_supplier(world, one[0].maker).maker.series)]
     wares = wares[: world.scale.products]
-    for begin in range(0, len(wares), _CHUNK):
-        async with world.database.unit() as unit:
-            for place, (ware, series) in enumerate(wares[begin : begin + _CHUNK], begin):
-                await _store_product(world, unit, ware, series, place)
-            unit.events.clear()
-        world.progress("商品", min(begin + _CHUNK, len(wares)), len(wares))
+    for place, (ware, series) in enumerate(wares):
+        await _store_product(world, ware, series, place)
+        world.progress("商品", place + 1, len(wares))
 
 
-async def _store_product(world: World, unit: Unit, ware: Ware, series: int, place: int) -> None:
+async def _store_product(world: World, ware: Ware, series: int, place: int) -> None:
     supplier = _supplier(world, ware.maker)
     world.clock.now = world.ago(days=world.dice.randint(125, 200), hours=place % 24)
     draft = _product(world, supplier, ware, series, place)
-    product_id, sku_ids = await products_store.store(unit, draft)
+    product_id, sku_ids = await products_store.store(world.unit, draft)
     items = []
     for number, (sku_id, sku) in enumerate(zip(sku_ids, draft.skus, strict=True)):
         on_hand = _on_hand(world, place, number)
-        await stocks.sync(unit, sku_id, on_hand, 1)
+        await stocks.sync(world.unit, sku_id, on_hand, 1)
         if on_hand > 100:
             items.append(
                 Item(

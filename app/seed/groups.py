@@ -1,14 +1,14 @@
 """Inventing group-buys: activities, groups that filled, failed or are open, and refunds."""
 
 from datetime import timedelta
+from functools import partial
 
 from sqlalchemy import insert
 
-from app.db import Unit
 from app.seed import lives
 from app.seed.trades import Job
 from app.seed.world import Good, Shopper, World
-from app.services import group_buys, orders, refunds
+from app.services import group_buys, refunds
 from app.services.group_buys import ACTIVITY_SKUS
 from app.services.group_buys_seats import ACTIVITIES
 
@@ -43,7 +43,7 @@ class Activity:
         return [world.shoppers[place] for place in chosen]
 
 
-async def store_activities(world: World, unit: Unit) -> list[Activity]:
+async def store_activities(world: World) -> list[Activity]:
     """Activities that began long ago and go on; the price is some way below the shop's."""
     world.clock.now = world.ago(days=world.scale.days)
     made = []
@@ -54,7 +54,7 @@ async def store_activities(world: World, unit: Unit) -> list[Activity]:
         else:
             good = world.goods[(place * 13) % len(world.goods)]
             size, hours = (2, 3, 5)[place % 3], (1, 6, 24)[place % 3]
-        key = await unit.insert(
+        key = await world.unit.insert(
             insert(ACTIVITIES).values(
                 product_id=good.product_id,
                 title=f"{good.noun} {size} 人团",
@@ -70,7 +70,7 @@ async def store_activities(world: World, unit: Unit) -> list[Activity]:
         )
         for item in good.items:
             price = item.price_fen * world.dice.randint(8700, 9200) // 100_000 * 10
-            await unit.execute(
+            await world.unit.execute(
                 insert(ACTIVITY_SKUS).values(activity_id=key, sku_id=item.sku_id, price_fen=price)
             )
         made.append(Activity(key, good, size, timedelta(hours=hours)))
@@ -107,11 +107,11 @@ def jobs(world: World, activities: list[Activity]) -> list[Job]:
 def _filled(world: World, activity: Activity, people: list[Shopper]) -> Job:
     begin = world.ago(days=world.dice.uniform(8, world.scale.days - 1))
 
-    async def run(world: World, unit: Unit) -> None:
+    async def run(world: World) -> None:
         world.clock.now = begin
-        trades = await _gather(world, unit, activity, people)
+        trades = await _gather(world, activity, people)
         for shopper, trade_id in zip(people, trades, strict=True):
-            await lives.complete(world, unit, shopper, trade_id)
+            await lives.complete(world, shopper, trade_id)
 
     return begin, run
 
@@ -120,16 +120,16 @@ def _failed(world: World, activity: Activity, people: list[Shopper], *, days: fl
     """Ends without filling; money is back after a day, but consumer-1's is still on its way."""
     begin = world.ago(days=days)
 
-    async def run(world: World, unit: Unit) -> None:
+    async def run(world: World) -> None:
         world.clock.now = begin
-        await _gather(world, unit, activity, people)
+        await _gather(world, activity, people)
         world.clock.now = begin + activity.duration + timedelta(minutes=10)
-        while await group_buys.expire_due(unit):
+        while await group_buys.expire_due(world.unit):
             pass
         world.clock.pass_(hours=world.dice.randint(8, 20))
-        while (task := await refunds.take(unit)) is not None:
+        while (task := await refunds.take(world.unit)) is not None:
             if people[0] is not world.shoppers[0]:
-                await refunds.complete(unit, task.refund_id)
+                await refunds.complete(world.unit, task.refund_id)
 
     return begin, run
 
@@ -138,33 +138,32 @@ def _open(world: World, activity: Activity, people: list[Shopper], *, left_h: fl
     """Still open; the last to join did so a moment ago."""
     begin = world.now + timedelta(hours=left_h) - activity.duration
 
-    async def run(world: World, unit: Unit) -> None:
+    async def run(world: World) -> None:
         world.clock.now = begin
-        await _gather(world, unit, activity, people)
+        await _gather(world, activity, people)
 
     return begin, run
 
 
-async def _gather(world: World, unit: Unit, activity: Activity, people: list[Shopper]) -> list[int]:
+async def _gather(world: World, activity: Activity, people: list[Shopper]) -> list[int]:
     """The first opens a group and pays, the others join and pay; their trades."""
     sku_id = activity.good.items[0].sku_id
     trades, group_id = [], 0
     for place, shopper in enumerate(people):
-        order = {
-            "sku_id": sku_id,
-            "quantity": 1,
-            "idempotency_key": f"seed-{world.dice.getrandbits(64):x}",
-            "address": shopper.address,
-        }
+        seat = partial(
+            group_buys.open_group if place == 0 else group_buys.join,
+            world.unit,
+            shopper.viewer,
+            sku_id=sku_id,
+            quantity=1,
+            idempotency_key=f"seed-{world.dice.getrandbits(64):x}",
+            address=shopper.address,
+        )
         if place == 0:
-            group_id, trade_id = await group_buys.open_group(
-                unit, shopper.viewer, activity_id=activity.key, **order
-            )
+            group_id, trade_id = await seat(activity_id=activity.key)
         else:
             world.clock.pass_(minutes=world.dice.randint(1, 4))
-            _, trade_id = await group_buys.join(
-                unit, shopper.viewer, group_buy_id=group_id, **order
-            )
-        await lives.pay(world, unit, shopper, trade_id)
+            _, trade_id = await seat(group_buy_id=group_id)
+        await lives.pay(world, shopper, trade_id)
         trades.append(trade_id)
     return trades

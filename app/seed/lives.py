@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.db import Unit
 from app.rules.shipments import ShipmentStatus
 from app.seed import names
 from app.seed.world import Item, Shopper, Supplier, World
@@ -35,15 +34,15 @@ _NODES = (
 DELIVERED_AFTER = timedelta(hours=_NODES[-1][0])
 
 
-async def buy(world: World, unit: Unit, shopper: Shopper, picks: Sequence[tuple[Item, int]]) -> int:
+async def buy(world: World, shopper: Shopper, picks: Sequence[tuple[Item, int]]) -> int:
     """Puts goods into the cart and orders them, at the clock's time; the trade."""
     viewer = shopper.viewer
     cart_id = 0
     for item, quantity in picks:
-        cart_id = await carts.add_line(unit, viewer, sku_id=item.sku_id, quantity=quantity)
-    priced = await carts.priced(unit.db, viewer, cart_id, province=shopper.address.province)
+        cart_id = await carts.add_line(world.unit, viewer, sku_id=item.sku_id, quantity=quantity)
+    priced = await carts.priced(world.unit.db, viewer, cart_id, province=shopper.address.province)
     return await orders_place.place(
-        unit,
+        world.unit,
         viewer,
         expected_payable_fen=priced.payable_fen,
         idempotency_key=f"seed-{world.dice.getrandbits(64):x}",
@@ -51,12 +50,12 @@ async def buy(world: World, unit: Unit, shopper: Shopper, picks: Sequence[tuple[
     )
 
 
-async def pay(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
+async def pay(world: World, shopper: Shopper, trade_id: int) -> None:
     """Pays some minutes after the order, in time."""
     world.clock.pass_(seconds=world.dice.randint(20, 300))
-    attempt = await payments.start(unit, shopper.viewer, trade_id=trade_id)
+    attempt = await payments.start(world.unit, shopper.viewer, trade_id=trade_id)
     await checkout.settle(
-        unit,
+        world.unit,
         payment_id=attempt.payment_id,
         provider_event_id=f"{attempt.provider_no}-paid",
         amount_fen=attempt.amount_fen,
@@ -65,7 +64,6 @@ async def pay(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None
 
 async def send(
     world: World,
-    unit: Unit,
     order: Any,
     at: datetime,
     *,
@@ -77,7 +75,7 @@ async def send(
     carrier = world.dice.choice(supplier.maker.carriers)
     waybill = _WAYBILLS[carrier].format(world.dice.randrange(10**11))
     shipment_id = await shipments.ship(
-        unit,
+        world.unit,
         supplier.viewer,
         order_id=order.id,
         carrier_code=carrier,
@@ -90,44 +88,44 @@ async def send(
         if happened_at < world.now:
             world.clock.now = happened_at
             await shipments.trace(
-                unit, shipment_id=shipment_id, happened_at=happened_at, code=code, text=text
+                world.unit, shipment_id=shipment_id, happened_at=happened_at, code=code, text=text
             )
     return shipment_id
 
 
-async def receive(world: World, unit: Unit, shopper: Shopper, order: Any, at: datetime) -> None:
+async def receive(world: World, shopper: Shopper, order: Any, at: datetime) -> None:
     world.clock.now = min(at, world.now)
-    await orders.confirm(unit, shopper.viewer, order_id=order.id)
+    await orders.confirm(world.unit, shopper.viewer, order_id=order.id)
 
 
-async def complete(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
+async def complete(world: World, shopper: Shopper, trade_id: int) -> None:
     """Sends and receives all orders of a paid trade; some suppliers send two parcels."""
     paid_at = world.clock.now
-    for order in await orders.of_trade(unit.db, trade_id):
+    for order in await orders.of_trade(world.unit.db, trade_id):
         sent_at = paid_at + timedelta(hours=world.dice.randint(5, 40))
-        lines = await unit.db.all(
+        lines = await world.unit.db.all(
             orders.LINES.select()
             .where(orders.LINES.c.order_id == order.id)
             .order_by(orders.LINES.c.id)
         )
         if len(lines) > 1 and world.dice.random() < 0.4:
-            await send(world, unit, order, sent_at, lines={lines[0].id: lines[0].quantity})
+            await send(world, order, sent_at, lines={lines[0].id: lines[0].quantity})
             sent_at += timedelta(hours=20)
-        await send(world, unit, order, sent_at)
+        await send(world, order, sent_at)
         kept_waiting = timedelta(hours=world.dice.randint(3, 70))
-        await receive(world, unit, shopper, order, sent_at + DELIVERED_AFTER + kept_waiting)
+        await receive(world, shopper, order, sent_at + DELIVERED_AFTER + kept_waiting)
 
 
 def _texts(world: World, supplier: Supplier, city: str) -> list[str]:
     dice, origin = world.dice, supplier.maker.ship_from
-    first, second = dice.sample(names.NODES, 2)
+    hub = dice.choice(names.NODES)
     courier = f"{dice.choice(names.COURIERS)}，电话 139-0000-{dice.randint(0, 9999):04d}"
     place = "本人签收" if dice.random() < 0.6 else f"已由{dice.choice(names.STATIONS)}代收"
     return [
         f"【{origin}】快递员已揽收",
-        f"【{origin}】快件已发往{first}",
-        f"快件到达【{first}】",
-        f"快件离开【{second}】，发往{city}",
+        f"【{origin}】快件已发往{hub}",
+        f"快件到达【{hub}】",
+        f"快件离开【{hub}】，发往{city}",
         f"【{city}】派送中，快递员{courier}",
         f"【{city}】{place}，感谢使用",
     ]

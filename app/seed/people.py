@@ -15,22 +15,23 @@ from app.services.accounts import ACCOUNTS, IDENTITIES, ROLES
 from app.services.addresses import ADDRESSES
 
 
-async def enrol_staff(world: World, unit: Unit) -> None:
+async def enrol_staff(world: World) -> None:
     world.clock.now = world.ago(days=400)
     for role, nickname in ((Role.AGENT, "客服小禾"), (Role.ADMIN, "平台管理员")):
-        await enrol(unit, f"{role.lower()}-1", nickname, role)
+        await enrol(world.unit, f"{role.lower()}-1", nickname, role)
 
 
-async def enrol_shoppers(world: World, unit: Unit) -> None:
+async def enrol_shoppers(world: World) -> None:
     """`consumer-1` and so on; the first has two addresses, as has every third."""
     dice = world.dice
     total = world.scale.consumers
+    rows: list[dict[str, Any]] = []
     for number in range(1, total + 1):
         world.clock.now = world.ago(days=dice.randint(150, 390), minutes=dice.randint(0, 1400))
         nickname = dice.choice(names.NICK_HEADS) + dice.choice(names.NICK_TAILS)
         place = names.PLACES[0] if number == 1 else dice.choice(names.PLACES)
         account_id = await enrol(
-            unit,
+            world.unit,
             f"consumer-{number}",
             nickname,
             Role.CONSUMER,
@@ -42,17 +43,16 @@ async def enrol_shoppers(world: World, unit: Unit) -> None:
         places = [place]
         if number % 3 == 1:
             places.append(dice.choice(names.PLACES))
-        for order, where in enumerate(places):
-            address = _address(world, receiver, number, where)
-            await unit.execute(insert(ADDRESSES).values(**_row(account_id, address, order == 0)))
-            if order == 0:
-                world.shoppers.append(Shopper(Viewer(Role.CONSUMER, account_id), address))
+        homes = [_address(world, receiver, number, where) for where in places]
+        rows += [_row(account_id, home, home is homes[0]) for home in homes]
+        world.shoppers.append(Shopper(Viewer(Role.CONSUMER, account_id), homes[0]))
         if number % 20 == 0:
             world.progress("消费者", number, total)
+    await world.unit.execute(insert(ADDRESSES), rows)
     world.progress("消费者", total, total)
 
 
-async def enrol_distributors(world: World, unit: Unit) -> None:
+async def enrol_distributors(world: World) -> None:
     """`distributor-1` and so on: leaders first, the others spread below them; all buy too."""
     dice, scale = world.dice, world.scale
     leaders: list[int] = []
@@ -60,7 +60,7 @@ async def enrol_distributors(world: World, unit: Unit) -> None:
     for number in range(1, scale.distributors + 1):
         world.clock.now = world.ago(days=dice.randint(130, 360))
         account_id = await enrol(
-            unit,
+            world.unit,
             f"distributor-{number}",
             dice.choice(names.SHOP_HEADS) + "店长",
             Role.CONSUMER,
@@ -68,7 +68,7 @@ async def enrol_distributors(world: World, unit: Unit) -> None:
         )
         is_leader = number <= scale.leaders
         shop_id = await distributors.enrol(
-            unit,
+            world.unit,
             account_id=account_id,
             shop_name=names.SHOP_HEADS[number % 10] + names.SHOP_TAILS[number // 10 + number % 3],
             slug=f"shop-{number}",
@@ -76,13 +76,13 @@ async def enrol_distributors(world: World, unit: Unit) -> None:
         )
         if is_leader:
             leaders.append(shop_id)
-        await _grant(unit, account_id, Role.DISTRIBUTOR, shop_id)
+        await _grant(world.unit, account_id, Role.DISTRIBUTOR, shop_id)
         world.hosts.append(Viewer(Role.DISTRIBUTOR, account_id, shop_id))
         for item in dice.sample(items, min(scale.listings, len(items))):
             at_floor = dice.random() < 0.08
             markup_bp = 0 if at_floor else dice.randint(800, 3500)
             await distributors.list_sku(
-                unit,
+                world.unit,
                 distributor_id=shop_id,
                 sku_id=item.sku_id,
                 price_fen=item.distributor_price_fen * (10_000 + markup_bp) // 10_000,

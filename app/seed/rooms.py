@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from app.auth import Viewer
-from app.db import Unit
 from app.seed import names
 from app.seed.world import Item, World
 from app.services import live_rooms
@@ -19,7 +18,7 @@ _TITLES = (
 _STATES = ("LIVE", "LIVE", "SCHEDULED", "REPLAY_READY", "PAUSED", "SCHEDULED")
 
 
-async def hold(world: World, unit: Unit, place: int) -> None:
+async def hold(world: World, place: int) -> None:
     """The room number `place`, in the state it is known for."""
     state = _STATES[place]
     host, items = _host(world, place)
@@ -31,7 +30,7 @@ async def hold(world: World, unit: Unit, place: int) -> None:
     world.clock.now = min(begin, world.now) - timedelta(days=1)
     goods = world.dice.sample(items, min(len(items), world.dice.randint(20, 40)))
     room_id = await live_rooms.schedule(
-        unit,
+        world.unit,
         host,
         title=_TITLES[place],
         starts_at=begin,
@@ -40,20 +39,20 @@ async def hold(world: World, unit: Unit, place: int) -> None:
     if state == "SCHEDULED":
         return
     world.clock.now = begin
-    await live_rooms.start(unit, host, room_id=room_id)
+    await live_rooms.start(world.unit, host, room_id=room_id)
     on_air = sum(one != "SCHEDULED" for one in _STATES[: world.scale.rooms])
-    await _show(world, unit, host, room_id, world.scale.messages // on_air)
+    await _show(world, host, room_id, world.scale.messages // on_air)
     if state == "PAUSED":
-        await live_rooms.pause(unit, host, room_id=room_id)
+        await live_rooms.pause(world.unit, host, room_id=room_id)
     if state == "REPLAY_READY":
-        await live_rooms.end(unit, host, room_id=room_id)
-        await live_rooms.offer_replay(unit, host, room_id=room_id)
+        await live_rooms.end(world.unit, host, room_id=room_id)
+        await live_rooms.offer_replay(world.unit, host, room_id=room_id)
 
 
-async def _show(world: World, unit: Unit, host: Viewer, room_id: int, messages: int) -> None:
+async def _show(world: World, host: Viewer, room_id: int, messages: int) -> None:
     """Half an hour on air: a product is pinned now and then while people write and like."""
     dice = world.dice
-    shelf = await unit.db.all(
+    shelf = await world.unit.db.all(
         live_rooms.products_visible_to(host).where(live_rooms.LIVE_PRODUCTS.c.room_id == room_id)
     )
     pause_s = 2400 / messages
@@ -62,14 +61,14 @@ async def _show(world: World, unit: Unit, host: Viewer, room_id: int, messages: 
         world.clock.pass_(seconds=pause_s)
         if number in pins:
             await live_rooms.pin_product(
-                unit, host, room_id=room_id, live_product_id=dice.choice(shelf).id
+                world.unit, host, room_id=room_id, live_product_id=dice.choice(shelf).id
             )
         text = dice.choice(names.RUDE if number % 25 == 24 else names.CHATTER)
         shopper = world.shoppers[number % world.scale.buyers]
-        await live_rooms.post_message(unit, shopper.viewer, room_id=room_id, text=text)
+        await live_rooms.post_message(world.unit, shopper.viewer, room_id=room_id, text=text)
         if number % 5 == 0:
             likes = dice.randint(1, 100)
-            await live_rooms.like(unit, shopper.viewer, room_id=room_id, count=likes)
+            await live_rooms.like(world.unit, shopper.viewer, room_id=room_id, count=likes)
 
 
 def _host(world: World, place: int) -> tuple[Viewer, list[Item]]:

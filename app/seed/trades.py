@@ -3,14 +3,13 @@
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
-from app.db import Unit
 from app.seed import lives
 from app.seed.world import Good, Item, Shopper, World
 from app.services import orders, orders_cancel
 
 _LIMITED = ("原切牛腱子", "声波电动牙刷")  # few units per person: nobody here counts them
-Life = Callable[[World, Unit, Shopper, int], Awaitable[None]]
-Job = tuple[datetime, Callable[[World, Unit], Awaitable[None]]]
+Life = Callable[[World, Shopper, int], Awaitable[None]]
+Job = tuple[datetime, Callable[[World], Awaitable[None]]]
 # a life and its share of all trades; the rest is completed
 _SHARES_BP = (
     ("cancelled", 300),
@@ -60,9 +59,9 @@ def _job(world: World, shopper: Shopper, kind: str) -> Job:
 
 
 def _begun(shopper: Shopper, picks: list[tuple[Item, int]], at: datetime, life: Life) -> Job:
-    async def run(world: World, unit: Unit) -> None:
+    async def run(world: World) -> None:
         world.clock.now = at
-        await life(world, unit, shopper, await lives.buy(world, unit, shopper, picks))
+        await life(world, shopper, await lives.buy(world, shopper, picks))
 
     return at, run
 
@@ -99,63 +98,63 @@ def _of_one_supplier(world: World) -> list[Good]:
     return [good for good in world.goods if good.items[0].supplier == supplier]
 
 
-async def _completed(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
-    await lives.pay(world, unit, shopper, trade_id)
-    await lives.complete(world, unit, shopper, trade_id)
+async def _completed(world: World, shopper: Shopper, trade_id: int) -> None:
+    await lives.pay(world, shopper, trade_id)
+    await lives.complete(world, shopper, trade_id)
 
 
-async def _cancelled(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
+async def _cancelled(world: World, shopper: Shopper, trade_id: int) -> None:
     world.clock.pass_(minutes=world.dice.randint(2, 20))
-    await orders_cancel.cancel_trade(unit, shopper.viewer, trade_id=trade_id)
+    await orders_cancel.cancel_trade(world.unit, shopper.viewer, trade_id=trade_id)
 
 
-async def _expired(world: World, unit: Unit, _shopper: Shopper, _trade_id: int) -> None:
+async def _expired(world: World, _shopper: Shopper, _trade_id: int) -> None:
     world.clock.pass_(minutes=31)
-    await orders_cancel.expire_due(unit)
+    await orders_cancel.expire_due(world.unit)
 
 
-async def _unpaid(_world: World, _unit: Unit, _shopper: Shopper, _trade_id: int) -> None:
+async def _unpaid(_world: World, _shopper: Shopper, _trade_id: int) -> None:
     """The buyer still thinks it over."""
 
 
-async def _waiting(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
-    await lives.pay(world, unit, shopper, trade_id)
+async def _waiting(world: World, shopper: Shopper, trade_id: int) -> None:
+    await lives.pay(world, shopper, trade_id)
 
 
-async def _sent(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
-    await lives.pay(world, unit, shopper, trade_id)
-    for order in await orders.of_trade(unit.db, trade_id):
-        await lives.send(world, unit, order, world.clock.now + timedelta(hours=12))
+async def _sent(world: World, shopper: Shopper, trade_id: int) -> None:
+    await lives.pay(world, shopper, trade_id)
+    for order in await orders.of_trade(world.unit.db, trade_id):
+        await lives.send(world, order, world.clock.now + timedelta(hours=12))
 
 
-async def _partly(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
-    await lives.pay(world, unit, shopper, trade_id)
+async def _partly(world: World, shopper: Shopper, trade_id: int) -> None:
+    await lives.pay(world, shopper, trade_id)
     sent_at = world.clock.now + timedelta(hours=16)
-    for order in await orders.of_trade(unit.db, trade_id):
-        line = await unit.db.first(
+    for order in await orders.of_trade(world.unit.db, trade_id):
+        line = await world.unit.db.first(
             orders.LINES.select()
             .where(orders.LINES.c.order_id == order.id)
             .order_by(orders.LINES.c.id)
         )
         assert line is not None
-        await lives.send(world, unit, order, sent_at, lines={line.id: line.quantity})
+        await lives.send(world, order, sent_at, lines={line.id: line.quantity})
 
 
 def _sent_at(ago: timedelta) -> Life:
-    async def life(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
-        await lives.pay(world, unit, shopper, trade_id)
-        for order in await orders.of_trade(unit.db, trade_id):
-            await lives.send(world, unit, order, world.now - ago)
+    async def life(world: World, shopper: Shopper, trade_id: int) -> None:
+        await lives.pay(world, shopper, trade_id)
+        for order in await orders.of_trade(world.unit.db, trade_id):
+            await lives.send(world, order, world.now - ago)
 
     return life
 
 
 def _received_at(arrived: timedelta, confirmed: timedelta) -> Life:
-    async def life(world: World, unit: Unit, shopper: Shopper, trade_id: int) -> None:
-        await lives.pay(world, unit, shopper, trade_id)
-        for order in await orders.of_trade(unit.db, trade_id):
-            await lives.send(world, unit, order, world.now - arrived - lives.DELIVERED_AFTER)
-            await lives.receive(world, unit, shopper, order, world.now - confirmed)
+    async def life(world: World, shopper: Shopper, trade_id: int) -> None:
+        await lives.pay(world, shopper, trade_id)
+        for order in await orders.of_trade(world.unit.db, trade_id):
+            await lives.send(world, order, world.now - arrived - lives.DELIVERED_AFTER)
+            await lives.receive(world, shopper, order, world.now - confirmed)
 
     return life
 

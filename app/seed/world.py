@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.auth import Viewer
-from app.db import Database
+from app.db import Unit
 from app.rules.orders import Address
 from app.seed.shelves import Maker
 
@@ -41,7 +41,7 @@ SMALL = Scale(
     leaders=2,
     distributors=6,
     listings=10,
-    trades=140,
+    trades=100,
     days=60,
     activities=8,
     groups=20,
@@ -117,7 +117,7 @@ class Good:
 class World:
     """Grows while the seed runs. `now` is the end of the invented past."""
 
-    database: Database
+    unit: Unit
     clock: Hands
     now: datetime
     scale: Scale
