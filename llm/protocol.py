@@ -15,7 +15,7 @@ class EngineError(Exception):
     """The engine gives no text; the template writer must answer."""
 
 
-class EngineBusy(EngineError):  # noqa: N818 - a state of the engine, not a fault
+class EngineBusy(EngineError):
     """More requests wait than can be served in time."""
 
     def __init__(self, retry_after_s: float) -> None:
@@ -23,7 +23,7 @@ class EngineBusy(EngineError):  # noqa: N818 - a state of the engine, not a faul
         self.retry_after_s = retry_after_s
 
 
-class EngineUnavailable(EngineError):  # noqa: N818 - a state of the engine, not a fault
+class EngineUnavailable(EngineError):
     """No model answers here: none named, none found, or it does not run."""
 
     def __init__(self, reason: str) -> None:

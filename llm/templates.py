@@ -28,7 +28,7 @@ Tokenize = Callable[[str, bool], Sequence[int]]
 """(text, whether control tokens are read in it) -> tokens."""
 
 
-class TemplateBroken(Exception):  # noqa: N818 - names what is wrong, like the rest of the house
+class TemplateBroken(Exception):
     """The model's chat template cannot be used."""
 
 

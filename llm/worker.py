@@ -43,7 +43,7 @@ MARKUP = re.compile(r"[<\[|].+[>\]|]", re.DOTALL)
 PLACEHOLDER = re.compile(r"\{[a-z_]+\.[a-z_]+\}")
 
 
-class ModelBroken(Exception):  # noqa: N818 - names what is wrong, like the rest of the house
+class ModelBroken(Exception):
     """This file cannot be served, however often it is tried."""
 
 

@@ -1,0 +1,1 @@
+"""How the shipped writer is made: examples from the grammar, tokenizer, network, GGUF, figures."""
