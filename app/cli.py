@@ -130,7 +130,9 @@ async def _fill(settings: Settings, *, full: bool) -> bool:
     bars: dict[str, tqdm[None]] = {}
 
     def progress(stage: str, done: int, total: int) -> None:
-        bar = bars.setdefault(stage, tqdm(total=total, desc=stage, unit="", file=sys.stderr))
+        if stage not in bars:
+            bars[stage] = tqdm(total=total, desc=stage, unit="", file=sys.stderr)
+        bar = bars[stage]
         bar.update(done - bar.n)
         if done >= total:
             bar.close()

@@ -9,10 +9,12 @@ import strawberry
 from graphql import GraphQLError, lexicographic_sort_schema, print_schema
 from strawberry.extensions import MaxTokensLimiter
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.schema.schema import StreamResult
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import ExecutionResult, PreExecutionError
+from strawberry.types.graphql import OperationType
 
 from app.bus import Lagging
 from app.context import Context
@@ -57,12 +59,14 @@ _DESCRIPTIONS = {
 
 
 class MallSchema(strawberry.Schema):
-    """Logs what is a bug, stays silent about what is a refusal."""
+    """Logs what is a bug, stays silent about what is a refusal; `execute` runs no stream."""
 
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
     ) -> ExecutionResult:
         options["context_value"] = options["context_value"].for_operation()
+        allowed = set(options.get("allowed_operation_types") or OperationType)
+        options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
         return await super().execute(query, **options)
 
     async def stream(  # type: ignore[override]  # as above
@@ -102,6 +106,9 @@ def coded(error: GraphQLError, locale: Locale) -> None:
             "接收太慢，请用 after 续订" if locale == "zh" else "too slow: resume with after"
         )
         extensions["code"] = "LAGGING"
+    elif isinstance(cause, CannotGetOperationTypeError):
+        error.message = cause.as_http_error_reason()
+        extensions["code"] = "GRAPHQL_VALIDATION_FAILED"
     elif cause is None or isinstance(cause, GraphQLError):
         extensions.setdefault(
             "code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"

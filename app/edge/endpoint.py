@@ -13,10 +13,13 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.http.exceptions import WebSocketDisconnected
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
 )
+from strawberry.types.execution import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from app.auth import Role, Viewer
 from app.context import Context, Resources
@@ -32,6 +35,12 @@ _REASONS = {
     405: "METHOD_NOT_ALLOWED",
     415: "UNSUPPORTED_TYPE",
 }
+
+
+_STREAMS = (
+    "a subscription needs a stream: the websocket protocol graphql-transport-ws, or "
+    "Accept: text/event-stream"
+)
 
 
 class TextAdapter(ASGIWebSocketAdapter):
@@ -68,7 +77,7 @@ class Endpoint(GraphQL[Context, None]):
         super().__init__(
             schema,
             graphql_ide=None,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
             connection_init_wait_timeout=INIT_WAIT,
             max_subscriptions_per_connection=STREAMS_PER_SOCKET,
         )
@@ -79,20 +88,32 @@ class Endpoint(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
             return
         try:
+            _check_form(scope)
             response = await self.run(Request(scope, receive))
         except HTTPException as refused:
             code = _REASONS.get(refused.status_code, "BAD_REQUEST")
             response = refusal(refused.status_code, code, refused.reason)
+            if refused.status_code == 405:
+                response.headers["allow"] = "GET, POST" if scope["method"] != "GET" else "POST"
         except RequestError as refused:
             response = refusal(401, refused.code, refused.message(locale_of(scope_headers(scope))))
         await response(scope, receive, send)
 
     async def get_context(self, request: HTTPConnection, response: object) -> Context:  # noqa: ARG002
+        """Raises InvalidToken; a websocket tells of it per operation, like a token of its init."""
         locale = locale_of(request.headers)
-        viewer = self._viewer(
-            request.headers.get("authorization"), request.headers.get("x-guest-token"), locale
-        )
-        return self._context(viewer, request.scope.get("request_id", ""))
+        headers, refused = request.headers, None
+        try:
+            viewer = self._viewer(
+                headers.get("authorization"), headers.get("x-guest-token"), locale
+            )
+        except InvalidToken as invalid:
+            if request.scope["type"] != "websocket":
+                raise
+            viewer, refused = Viewer(locale=locale), invalid
+        context = self._context(viewer, request.scope.get("request_id", ""))
+        context.refusal = refused
+        return context
 
     async def on_ws_connect(self, context: Context) -> dict[str, object] | None:
         """Reads the token of connection_init; a bad one is told per operation, not by a close."""
@@ -105,8 +126,22 @@ class Endpoint(GraphQL[Context, None]):
             context.refusal = refused
         else:
             if viewer.role is not Role.GUEST or viewer.guest_key:
-                context.viewer = viewer
+                context.viewer, context.refusal = viewer, None
         return {"heartbeat_s": 20}
+
+    async def execute_single(
+        self, request: Request, request_adapter: Any, *args: Any, **options: Any
+    ) -> ExecutionResult:
+        """One operation and its one result; the wrong kinds of operation are told what to use."""
+        try:
+            return await super().execute_single(request, request_adapter, *args, **options)
+        except HTTPException as refused:
+            wrong = refused.__cause__
+            if isinstance(wrong, InvalidOperationTypeError):
+                if wrong.operation_type is OperationType.MUTATION:
+                    raise HTTPException(405, "mutations are sent by POST") from wrong
+                raise HTTPException(400, _STREAMS) from wrong
+            raise
 
     def parse_json(self, data: str | bytes) -> Any:
         try:
@@ -148,6 +183,13 @@ class Endpoint(GraphQL[Context, None]):
                 raise InvalidToken
             return viewer
         return Viewer(locale=locale)
+
+
+def _check_form(scope: Scope) -> None:
+    """A POST is exactly application/json, so that no page can send one without a preflight."""
+    media_type = scope_headers(scope).get("content-type", "").partition(";")[0].strip().lower()
+    if scope["method"] == "POST" and media_type != "application/json":
+        raise HTTPException(415, "the content type must be application/json")
 
 
 def refusal(status: int, code: str, message: str) -> Response:

@@ -51,6 +51,7 @@ _GROUP_ROWS = (
     ("refund_status", "refund.status"),
 )
 _PERSON = ("转人工", "talk to a human")
+_WHILE_OPEN = frozenset({"remaining", "group_ends"})
 _QUICK: Mapping[Intent, tuple[tuple[str, str], ...]] = {
     Intent.LOGISTICS: (("预计什么时候到", "when will it arrive"), ("帮我催一下", "please hurry")),
     Intent.RETURN: (
@@ -173,7 +174,8 @@ def _return_days(order: OrderFacts) -> int:
 
 def _group_card(facts: Facts, group: Evidence, quick: tuple[str, ...], language: Language) -> Card:
     rows = [CardRow(word(LABELS, "status", language), word(GROUP_STATES, group.state, language))]
-    rows += _rows(_GROUP_ROWS, group.facts, language)
+    pairs = [pair for pair in _GROUP_ROWS if group.state == "OPEN" or pair[0] not in _WHILE_OPEN]
+    rows += _rows(pairs, group.facts, language)
     title = f"{word(LABELS, 'group', language)} {group.facts['group.title']}"
     return Card(
         _spoken(title, rows), "GROUP", title, tuple(rows), quick, group_buy_id=facts.group_id

@@ -82,7 +82,7 @@ async def gather(
     product_row = await _product(db, viewer, needs, slots, order)
     goods = order.goods if order else (product_row,) if product_row is not None else ()
     case = chat_rules.case_of(asked, goods, order)
-    rules = await chat_rules.covering(db, viewer, needs.topics, case, now=now)
+    rules = await chat_rules.covering(db, viewer, needs.topics, case, now=now, facets=asked.facets)
     if asked.source is Source.NONE and not asked.is_elsewhere and len(text) >= _SHORT:
         rules = await chat_rules.nearest(db, viewer, text, case, now=now)
     return Facts(

@@ -35,19 +35,21 @@ _OPEN = frozenset(
     {"PENDING_PAYMENT", "AWAITING_GROUP", "AWAITING_SHIPMENT", "PARTIALLY_SHIPPED", "SHIPPED"}
 )
 _PAID = frozenset({"AWAITING_SHIPMENT", "PARTIALLY_SHIPPED", "SHIPPED", "COMPLETED"})
-# which states a question is likely about when it names no order
-_LIKELY: Mapping[Intent, frozenset[str]] = {
-    Intent.LOGISTICS: frozenset({"SHIPPED", "PARTIALLY_SHIPPED", "AWAITING_SHIPMENT"}),
-    Intent.EXPEDITE: frozenset({"AWAITING_SHIPMENT", "SHIPPED", "PARTIALLY_SHIPPED"}),
-    Intent.COMPLAINT: frozenset({"SHIPPED", "PARTIALLY_SHIPPED", "AWAITING_SHIPMENT"}),
-    Intent.DELIVERY_TIME: frozenset({"AWAITING_SHIPMENT", "SHIPPED", "PARTIALLY_SHIPPED"}),
-    Intent.CANCEL_ORDER: frozenset({"PENDING_PAYMENT", "AWAITING_GROUP", "AWAITING_SHIPMENT"}),
-    Intent.CHANGE_ADDRESS: frozenset({"PENDING_PAYMENT", "AWAITING_SHIPMENT", "AWAITING_GROUP"}),
-    Intent.REFUND_PROGRESS: frozenset({"CANCELLED", "CLOSED"}),
-    Intent.ORDER_STATUS: _OPEN,
-}
+_SENT = frozenset({"SHIPPED", "PARTIALLY_SHIPPED"})
 _TO_SHIP = frozenset({"AWAITING_SHIPMENT", "PARTIALLY_SHIPPED"})
+_UNSENT = frozenset({"PENDING_PAYMENT", "AWAITING_GROUP", "AWAITING_SHIPMENT"})
 _ENDED = frozenset({"COMPLETED", "CANCELLED", "CLOSED"})
+# which states a question is likely about when it names no order: the first that any order is in
+_LIKELY: Mapping[Intent, tuple[frozenset[str], ...]] = {
+    Intent.LOGISTICS: (_SENT, _TO_SHIP),
+    Intent.EXPEDITE: (_TO_SHIP, _SENT),
+    Intent.COMPLAINT: (_SENT, _TO_SHIP),
+    Intent.DELIVERY_TIME: (_TO_SHIP, _SENT),
+    Intent.CANCEL_ORDER: (_UNSENT,),
+    Intent.CHANGE_ADDRESS: (_UNSENT,),
+    Intent.REFUND_PROGRESS: (frozenset({"CANCELLED", "CLOSED"}),),
+    Intent.ORDER_STATUS: (_OPEN,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,10 @@ async def meant(
     named = _named(own, asked, text, now)
     if named:
         return _one_or_choice(named)
+    candidates = _likely(own, asked)
     for one in own:
-        if one.row.id == slot and not _is_past(one, asked):
+        if one.row.id == slot and (asked.refers_back or not candidates or one in candidates):
             return Meant(order=one)
-    likely = _LIKELY.get(asked.intent, _PAID)
-    candidates = [one for one in own if one.row.status in likely]
     if not candidates and asked.intent in {Intent.LOGISTICS, Intent.ORDER_STATUS}:
         candidates = own[:1]
     return _one_or_choice(candidates)
@@ -225,16 +226,18 @@ def _named(own: Sequence[Own], asked: Understanding, text: str, now: datetime) -
             named = [on_day[at] for at in named_in(text, [" ".join(o.titles) for o in on_day])]
             return named or on_day
     named = [chosen[at] for at in named_in(text, [" ".join(one.titles) for one in chosen])]
-    likely = _LIKELY.get(asked.intent)
-    if likely and len(named) > 1:
-        return [one for one in named if one.row.status in likely] or named
-    return named
+    return _likely(named, asked) or named
 
 
-def _is_past(one: Own, asked: Understanding) -> bool:
-    """A question about a parcel on its way leaves the finished order talked about before."""
-    moving = {Intent.LOGISTICS, Intent.EXPEDITE}
-    return asked.intent in moving and not asked.refers_back and one.row.status in _ENDED
+def _likely(own: Sequence[Own], asked: Understanding) -> list[Own]:
+    """The orders in the first of the likely states that any is in."""
+    for states in _LIKELY.get(asked.intent, (_PAID,)):
+        found = [one for one in own if one.row.status in states]
+        if asked.intent is Intent.REFUND_PROGRESS:
+            found = [one for one in found if one.row.paid_fen]
+        if found:
+            return found
+    return []
 
 
 def _one_or_choice(found: Sequence[Own]) -> Meant:

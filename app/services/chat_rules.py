@@ -87,8 +87,12 @@ async def covering(
     case: Case,
     *,
     now: datetime,
+    facets: Sequence[str] = (),
 ) -> Rules:
-    """For every topic the one record that fits the case best, or the topic among `missing`."""
+    """For every topic the one record that fits the case best, or the topic among `missing`.
+
+    A clause that does not mention what is special in the question (`facets`) does not cover it.
+    """
     if not topics:
         return Rules()
     rows = await _records(db, viewer, topics, case, now)
@@ -98,7 +102,7 @@ async def covering(
     returnable = False
     for topic in topics:
         row = _best([one for one in rows if one.topic == topic], case)
-        if row is None:
+        if row is None or not all(word in row.clause_text for word in facets):
             missing.append(topic)
             continue
         if topic == "return_days":

@@ -27,10 +27,18 @@ async def test_a_dev_code_names_the_role(mall: Mall) -> None:
     assert await login(mall, "supplier-1") == Viewer(Role.SUPPLIER, person.id, 5)
 
 
-async def test_an_unknown_dev_name_is_refused(mall: Mall) -> None:
+@pytest.mark.parametrize("name", ["supplier-99", "distributor-99", "agent-99", "admin-99"])
+async def test_an_unknown_dev_name_is_refused(mall: Mall, name: str) -> None:
     async with mall.unchanged():
         with pytest.raises(LoginRefused):
-            await login(mall, "consumer-99")
+            await login(mall, name)
+
+
+async def test_an_unknown_dev_consumer_is_made_on_the_fly_and_once(mall: Mall) -> None:
+    first, again = await login(mall, "consumer-99"), await login(mall, "consumer-99")
+    assert first == again
+    assert first.role is Role.CONSUMER
+    assert len(await mall.rows(AccountRow)) == 1
 
 
 async def test_a_role_that_is_not_held_is_refused(mall: Mall) -> None:

@@ -18,9 +18,17 @@ from app.errors import (
     WrongState,
 )
 from app.services import chat, chat_handoffs, chat_log, chat_turns
-from app.services.chat_events import CLOSING, Accepted, Card, CardRow, Choice, ChoiceOption, Delta
+from app.services.chat_events import (
+    CLOSING,
+    Accepted,
+    Card,
+    CardRow,
+    Choice,
+    ChoiceOption,
+    Delta,
+    stored,
+)
 from app.services.chat_events import read as read_event
-from app.services.chat_events import stored
 from app.tables.chat import ChatEventRow, ChatMessageRow, ConversationRow, TicketRow
 from tests.factories import Mall
 
@@ -39,7 +47,11 @@ async def test_a_message_opens_a_conversation_and_is_accepted(mall: Mall) -> Non
     viewer = await mall.consumer()
     conversation_id, message_id = await send(mall, viewer, "我的快递到哪了")
     message = await mall.row(ChatMessageRow, message_id)
-    assert (message.author, message.status, message.text) == ("SHOPPER", "RECEIVED", "我的快递到哪了")
+    assert (message.author, message.status, message.text) == (
+        "SHOPPER",
+        "RECEIVED",
+        "我的快递到哪了",
+    )
     (event,) = await mall.rows(ChatEventRow, conversation_id=conversation_id)
     assert (event.seq, event.kind, event.data["is_queued"]) == (1, "ACCEPTED", False)
     conversation = await mall.row(ConversationRow, conversation_id)
@@ -55,7 +67,8 @@ async def test_the_same_client_id_gives_the_same_message(mall: Mall) -> None:
             await send(mall, viewer, "别的话", client_id="c1")
 
 
-async def test_a_client_id_sent_twenty_times_at_once_makes_one_message(mall: Mall) -> None:
+async def test_a_client_id_sent_twenty_times_at_once_makes_one_message(any_mall: Mall) -> None:
+    mall = any_mall
     viewer = await mall.consumer()
     found = await gather(*(send(mall, viewer, "你好", client_id="c1") for _ in range(20)))
     assert len(set(found)) == 1
@@ -156,7 +169,8 @@ async def test_a_chat_is_not_opened_from_what_the_viewer_may_not_see(mall: Mall)
                 await send(mall, viewer, about=about)
 
 
-async def test_the_log_counts_without_gaps_under_many_writers(mall: Mall) -> None:
+async def test_the_log_counts_without_gaps_under_many_writers(any_mall: Mall) -> None:
+    mall = any_mall
     conversation_id, message_id = await send(mall, await mall.consumer())
 
     async def write(text: str) -> None:
@@ -194,11 +208,10 @@ async def test_calling_off_closes_once_and_for_all(mall: Mall) -> None:
         turn = await chat_turns.claim(unit, message_id)
         assert turn is not None
         assert await chat.cancel(unit, viewer, message_id) is True
-    async with mall.unchanged():
-        async with mall.unit() as unit:
-            assert await chat.cancel(unit, viewer, message_id) is False
-            assert await chat_turns.say(unit, turn, [Delta(fallback_text="x", text="x")]) is False
-            assert await chat_turns.fail(unit, turn.message, "INTERNAL") is False
+    async with mall.unchanged(), mall.unit() as unit:
+        assert await chat.cancel(unit, viewer, message_id) is False
+        assert await chat_turns.say(unit, turn, [Delta(fallback_text="x", text="x")]) is False
+        assert await chat_turns.fail(unit, turn.message, "INTERNAL") is False
     assert await kinds(mall, message_id) == ["ACCEPTED", "FAILED"]
     assert (await mall.row(ChatMessageRow, message_id)).status == "CANCELLED"
 
@@ -266,11 +279,12 @@ async def test_a_person_takes_answers_and_gives_back(mall: Mall) -> None:
     (ticket,) = await mall.rows(TicketRow)
     assert (ticket.no, ticket.status) == ("K1", "CLOSED")
     assert (await mall.row(ConversationRow, conversation_id)).state == "BOT"
-    rows = await mall.rows(ChatEventRow, conversation_id=conversation_id, kind="HANDOFF_CHANGED")
-    assert [row.data["state"] for row in rows] == ["HUMAN", "BOT"]
+    told = [row for row in await mall.rows(ChatEventRow) if row.kind == "HANDOFF_CHANGED"]
+    assert [row.data["state"] for row in told] == ["HUMAN", "BOT"]
 
 
-async def test_two_colleagues_do_not_take_the_same_conversation(mall: Mall) -> None:
+async def test_two_colleagues_do_not_take_the_same_conversation(any_mall: Mall) -> None:
+    mall = any_mall
     _, conversation_id = await handed_over(mall)
     staff = [await mall.account(Role.AGENT) for _ in range(2)]
 
@@ -288,14 +302,13 @@ async def test_two_colleagues_do_not_take_the_same_conversation(mall: Mall) -> N
 async def test_shoppers_take_nothing_and_nobody_speaks_unasked(mall: Mall) -> None:
     viewer, conversation_id = await handed_over(mall)
     staff = await mall.account(Role.AGENT)
-    async with mall.unchanged():
-        async with mall.unit() as unit:
-            with pytest.raises(Forbidden):
-                await chat_handoffs.take(unit, viewer, conversation_id)
-            with pytest.raises(WrongState):
-                await chat_handoffs.say(unit, staff, conversation_id, "您好")
-            with pytest.raises(WrongState):
-                await chat_handoffs.give_back(unit, staff, conversation_id)
+    async with mall.unchanged(), mall.unit() as unit:
+        with pytest.raises(Forbidden):
+            await chat_handoffs.take(unit, viewer, conversation_id)
+        with pytest.raises(WrongState):
+            await chat_handoffs.say(unit, staff, conversation_id, "您好")
+        with pytest.raises(WrongState):
+            await chat_handoffs.give_back(unit, staff, conversation_id)
 
 
 async def test_a_queue_that_nobody_serves_ends_honestly(mall: Mall) -> None:
@@ -304,7 +317,7 @@ async def test_a_queue_that_nobody_serves_ends_honestly(mall: Mall) -> None:
     async with mall.unit() as unit:
         assert await chat_handoffs.release_late(unit) == 1
         assert await chat_handoffs.release_late(unit) == 0
-    (told,) = await mall.rows(ChatEventRow, kind="HANDOFF_CHANGED")
+    (told,) = [row for row in await mall.rows(ChatEventRow) if row.kind == "HANDOFF_CHANGED"]
     assert (told.data["state"], told.data["ticket_no"]) == ("BOT", "K1")
     (ticket,) = await mall.rows(TicketRow)
     assert ticket.status == "QUEUED"
