@@ -88,14 +88,14 @@ class Tokens:
                 options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
             )
             is_expired = claims["exp"] <= self.clock().timestamp()
-            role = Role(claims["role"])
+            role, account = Role(claims["role"]), int(claims["sub"])
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise InvalidToken from None
         if is_expired:
             raise InvalidToken
         return Viewer(
             role=role,
-            id=int(claims["sub"]) or None,
+            id=account or None,
             subject_id=claims.get("own"),
             guest_key=claims.get("guest"),
             locale=locale,

@@ -90,7 +90,7 @@ async def test_a_refused_sign_in_leaves_the_guests_cart(mall: Mall) -> None:
     await mall.add(GUEST, (await mall.product()).sku_id)
     async with mall.unchanged():
         with pytest.raises(LoginRefused):
-            await login(mall, "consumer-7", guest=GUEST)
+            await login(mall, "supplier-99", guest=GUEST)
 
 
 async def test_accounts_and_addresses_are_private(mall: Mall) -> None:
