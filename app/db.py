@@ -2,8 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import (
+    AbstractAsyncContextManager,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,6 +42,29 @@ _PRAGMAS = (
 )
 Watcher = Callable[[str], None]
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Reads:
+    """The looks that one operation has open; `when_none` is called once when the last one ends."""
+
+    open: int = 0
+    when_none: list[Callable[[], None]] = field(default_factory=list)
+
+    @contextmanager
+    def one_more(self) -> Generator[None]:
+        self.open += 1
+        try:
+            yield
+        finally:
+            self.open -= 1
+            if not self.open:
+                waiting, self.when_none = self.when_none, []
+                for told in waiting:
+                    told()
+
+
+READS: ContextVar[Reads | None] = ContextVar("reads", default=None)
 
 
 class Reader:
@@ -125,8 +154,10 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[Reader]:
-        async with self._reading.connect() as connection:
-            yield Reader(connection, self.dialect)
+        reads = READS.get()
+        with nullcontext() if reads is None else reads.one_more():
+            async with self._reading.connect() as connection:
+                yield Reader(connection, self.dialect)
 
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[Unit]:

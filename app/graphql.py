@@ -18,6 +18,7 @@ from strawberry.types.graphql import OperationType
 
 from app.bus import Lagging
 from app.context import Context
+from app.db import READS, Reads
 from app.errors import Locale, MallError
 from resolvers.accounts import AccountMutation, AccountQuery
 from resolvers.carts import CartMutation, CartQuery
@@ -64,6 +65,7 @@ class MallSchema(strawberry.Schema):
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
     ) -> ExecutionResult:
+        READS.set(Reads())  # every operation has a task of its own: nothing to put back
         options["context_value"] = options["context_value"].for_operation()
         allowed = set(options.get("allowed_operation_types") or OperationType)
         options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
@@ -72,6 +74,7 @@ class MallSchema(strawberry.Schema):
     async def stream(  # type: ignore[override]  # as above
         self, query: str | None, **options: Any
     ) -> StreamResult:
+        READS.set(Reads())
         context: Context = options["context_value"].for_operation()
         if context.refusal is not None:
             return _refused(context)

@@ -9,7 +9,7 @@ import strawberry
 from app import ids
 from app.bus import Delivery, Gap
 from app.context import Context, Info
-from app.errors import BadUserInput, NotFound
+from app.errors import BadUserInput, InvalidInput, NotFound
 from app.events import live_room_topic
 from app.rules.live_rooms import RoomStatus
 from app.services import live_rooms
@@ -90,6 +90,8 @@ class LiveRoomMutation:
         viewer = info.context.viewer
         if len(input.products) > SHELF_MOST:
             raise BadUserInput("products", f"至多 {SHELF_MOST} 件", f"at most {SHELF_MOST}")
+        if input.starts_at.tzinfo is None:
+            raise InvalidInput("startsAt", "开播时间须带时区", "needs a time zone")
         async with info.context.resources.database.unit() as unit:
             room_id = await live_rooms.schedule(
                 unit, viewer, title=input.title, starts_at=input.starts_at
@@ -217,7 +219,11 @@ async def _event(context: Context, topic: str, item: Delivery) -> Any:
 
 
 async def _room_moved(context: Context, key: int, place: str) -> LiveRoomMoved:
-    return LiveRoomMoved(cursor=place, room=await context.load.one("LiveRoom", key))
+    """Raises NotFound for a room that the viewer may not see any more."""
+    room = await context.load.one("LiveRoom", key)
+    if room is None:
+        raise NotFound("LiveRoom")
+    return LiveRoomMoved(cursor=place, room=room)
 
 
 async def _moved(context: Context, global_id: str, move: Any) -> Any:
