@@ -16,7 +16,7 @@ from app import graphql, migrate, seed, terminal
 from app.bus import MemoryBus
 from app.clock import utc_now
 from app.db import Database
-from app.main import create_app
+from app.main import check_servers, create_app
 from app.settings import BadSetting, Settings
 from app.telemetry import start_logging
 
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(given: argparse.Namespace, settings: Settings) -> int:
+    _check(settings)
     if given.ready:
         migrate.upgrade(settings.database_url)
         _seed_if_empty(settings)
@@ -95,12 +96,19 @@ def _serve(given: argparse.Namespace, settings: Settings) -> int:
         ws_ping_interval=20,
         ws_ping_timeout=20,
         timeout_graceful_shutdown=10,
+        timeout_keep_alive=75,  # longer than clients keep an idle connection for another request
     )
     return 0
 
 
+def _check(settings: Settings) -> None:
+    migrate.make_room(settings.database_url)
+    asyncio.run(check_servers(settings))
+
+
 def _migrate(given: argparse.Namespace, settings: Settings) -> int:
     if not given.check:
+        _check(settings)
         migrate.upgrade(settings.database_url)
         return 0
     with tempfile.TemporaryDirectory() as folder:
@@ -115,6 +123,7 @@ def _migrate(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def _seed(given: argparse.Namespace, settings: Settings) -> int:
+    _check(settings)
     if not _seed_if_empty(settings, full=given.full):
         print("jishi: the database is not empty; nothing was seeded", file=sys.stderr)
         return 1

@@ -6,6 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
@@ -14,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import graphql, search
 from app.auth import Tokens
-from app.bus import Bus, MemoryBus
+from app.bus import Bus, BusDown, MemoryBus
 from app.clock import Clock, utc_now
 from app.context import Resources
 from app.db import Database
@@ -25,12 +27,29 @@ from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.ids import CursorSigner
 from app.redis_bus import RedisBus
-from app.settings import Settings
+from app.settings import BadSetting, Settings
 from app.telemetry import RequestLog
 from app.workers import background
 from app.workers.answers import Answers
 from llm.engine import open_engine
 from llm.protocol import Engine
+
+
+async def check_servers(settings: Settings) -> None:
+    """Raises BadSetting for a Redis or a database that does not answer, before anything begins."""
+    bus: Bus = RedisBus(settings.redis_url) if settings.redis_url else MemoryBus()
+    database = Database(settings.database_url, bus=bus)
+    try:
+        await bus.open()
+        async with database.read() as db:
+            await db.value(text("SELECT 1"))
+    except BusDown:
+        raise BadSetting("JISHI_REDIS_URL: no Redis answers there") from None
+    except (SQLAlchemyError, OSError):
+        raise BadSetting("JISHI_DATABASE_URL: no database answers there") from None
+    finally:
+        await bus.close()
+        await database.close()
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from app import ids
 from app.bus import MemoryBus
+from app.context import Resources
 from app.main import create_app
 from app.settings import Settings
 from llm.protocol import ScriptedEngine
@@ -27,7 +28,7 @@ class Server:
     url: str
     mall: Mall
     client: httpx.AsyncClient
-    app: Any
+    resources: Resources
 
     async def ask(
         self,
@@ -137,7 +138,7 @@ async def served(
     url = f"http://127.0.0.1:{port}"
     try:
         async with httpx.AsyncClient(base_url=url, timeout=10) as client:
-            yield Server(url, mall, client, app)
+            yield Server(url, mall, client, resources)
     finally:
         server.should_exit = True
         await running

@@ -1,11 +1,14 @@
 """The endpoint over graphql-transport-ws: bad frames, bad tokens, and streams that end well."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.tables.carts import CartLineRow
-from tests.serving import Server, gid, text
+from tests.serving import Server, Socket, gid, served, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -219,3 +222,21 @@ async def test_a_mutation_over_a_socket_is_a_mutation(server: Server) -> None:
         await mine.start("1", query, {"sku": gid("Sku", product.sku_id)})
         assert await mine.data("1", "addCartLine") == {"__typename": "CartChanged"}
     assert len(await server.mall.rows(CartLineRow)) == 1
+
+
+async def test_a_server_that_stops_closes_its_sockets_with_1012(
+    migrated: Path, tmp_path: Path
+) -> None:
+    shutil.copy(migrated, tmp_path / "mall.db")
+    async with served(f"sqlite+aiosqlite:///{tmp_path / 'mall.db'}") as stopping:
+        group = await stopping.mall.group_buy()
+        raw = await stopping.raw_socket()
+        await raw.send(text({"type": "connection_init"}))
+        await raw.recv()
+        mine = Socket(raw)
+        await mine.start("1", TICKS, {"id": gid("GroupBuy", group.id)})
+        await mine.data("1", "groupBuyUpdated")
+    with pytest.raises(ConnectionClosed) as closed:
+        await mine.next()
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1012

@@ -16,7 +16,7 @@ import pytest
 from tests.load import rush
 from tests.serving import free_port
 
-SMALLER = rush.Size(groups=8, shoppers=24, buyers=60, units=15)
+SMALLER = rush.Size(groups=5, shoppers=15, buyers=24, units=6)
 
 pytestmark = pytest.mark.slow
 

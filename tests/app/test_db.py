@@ -1,0 +1,142 @@
+"""The two doors: whole or nothing, one writer at a time, events after the commit."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from app.bus import BusDown, MemoryBus, Message
+from app.db import Database
+from app.events import OrderMoved
+from app.tables.columns import table
+from app.tables.outbox import OutboxRow
+from app.tables.products import CategoryRow
+from app.workers import outbox
+from tests.factories import Mall
+
+CATEGORIES = table(CategoryRow)
+MOVED = OrderMoved(order_id=1, buyer_id=2, status="PAID")
+
+
+def category(name: str = "茶") -> dict[str, object]:
+    return {"name": name, "path": "/1/", "sort": 0}
+
+
+class Broken(MemoryBus):
+    """A bus that takes nothing until it is mended."""
+
+    is_down = True
+
+    async def publish(self, message: Message) -> None:
+        if self.is_down:
+            raise BusDown
+        await super().publish(message)
+
+
+async def test_a_unit_that_ends_well_is_kept(any_mall: Mall) -> None:
+    async with any_mall.unit() as unit:
+        key = await unit.insert(insert(CATEGORIES).values(category()))
+    assert (await any_mall.row(CategoryRow, key)).name == "茶"
+
+
+async def test_a_unit_that_breaks_leaves_nothing_and_tells_nobody(any_mall: Mall) -> None:
+    async with any_mall.bus.subscribe(MOVED.topic) as events, any_mall.unchanged():
+
+        async def broken() -> None:
+            async with any_mall.unit() as unit:
+                await unit.insert(insert(CATEGORIES).values(category()))
+                unit.emit(MOVED)
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await broken()
+        assert list(events.queue) == []
+
+
+async def test_events_leave_after_the_commit_and_stand_in_the_outbox(any_mall: Mall) -> None:
+    async with any_mall.bus.subscribe(MOVED.topic) as events:
+        async with any_mall.unit() as unit:
+            unit.emit(MOVED)
+            assert list(events.queue) == []
+        (told,) = events.queue
+        (row,) = await any_mall.rows(OutboxRow)
+        assert told.message == Message(MOVED.topic, "OrderMoved", MOVED.payload(), row.id)  # type: ignore[union-attr]
+        assert row.published_at is None
+    await any_mall.database.mark_published()
+    (row,) = await any_mall.rows(OutboxRow)
+    assert row.published_at == any_mall.clock()
+
+
+async def test_a_deed_stands_when_the_bus_is_down_and_is_told_later(mall: Mall) -> None:
+    bus = Broken()
+    database = Database(mall.database.url.render_as_string(), bus=bus, clock=mall.clock)
+    async with bus.subscribe(MOVED.topic) as events:
+        async with database.unit() as unit:
+            await unit.insert(insert(CATEGORIES).values(category()))
+            unit.emit(MOVED)
+        assert len(await mall.rows(CategoryRow)) == 1
+        mall.clock.advance(seconds=11)
+        assert await outbox.once(database) == 0
+        bus.is_down = False
+        assert await outbox.once(database) == 1
+        assert len(events.queue) == 1
+        assert await outbox.once(database) == 0
+    await database.close()
+
+
+async def test_writers_go_one_after_the_other_and_lose_nothing(any_mall: Mall) -> None:
+    async with any_mall.unit() as unit:
+        key = await unit.insert(insert(CATEGORIES).values(category()))
+    mine = CATEGORIES.c.id == key
+
+    async def count() -> None:
+        async with any_mall.unit() as unit:
+            query = select(CATEGORIES.c.sort).where(mine).with_for_update()
+            seen = await unit.db.value(query)
+            await asyncio.sleep(0)
+            await unit.changed(update(CATEGORIES).where(mine).values(sort=seen + 1))
+
+    await asyncio.gather(*(count() for _ in range(30)))
+    assert (await any_mall.row(CategoryRow, key)).sort == 30
+
+
+async def test_looking_does_not_wait_for_a_writer(any_mall: Mall) -> None:
+    async with any_mall.unit() as unit:
+        await unit.insert(insert(CATEGORIES).values(category()))
+        async with asyncio.timeout(2), any_mall.database.read() as db:
+            assert await db.all(select(CATEGORIES.c.id)) == []
+
+
+async def test_a_look_sees_one_snapshot(mall: Mall) -> None:
+    async with mall.database.read() as db:
+        assert await db.value(select(CATEGORIES.c.id)) is None
+        await mall.category()
+        assert await db.value(select(CATEGORIES.c.id)) is None
+
+
+async def test_sqlite_keeps_foreign_keys(mall: Mall) -> None:
+    with pytest.raises(IntegrityError):
+        async with mall.unit() as unit:
+            await unit.insert(insert(CATEGORIES).values(category() | {"parent_id": 999}))
+
+
+async def test_an_insert_that_is_there_already_is_none_and_does_not_break_the_unit(
+    any_mall: Mall,
+) -> None:
+    async with any_mall.unit() as unit:
+        first = await unit.insert_new(CATEGORIES, id=7, **category())
+        again = await unit.insert_new(CATEGORIES, id=7, **category("别的"))
+    assert (first, again) == (7, None)
+    assert (await any_mall.row(CategoryRow, 7)).name == "茶"
+
+
+async def test_every_statement_can_be_watched_until_it_is_stopped(mall: Mall) -> None:
+    seen: list[str] = []
+    stop = mall.database.watch(seen.append)
+    async with mall.database.read() as db:
+        await db.value(text("SELECT 1"))
+    stop()
+    async with mall.database.read() as db:
+        await db.value(text("SELECT 2"))
+    assert [statement for statement in seen if statement.startswith("SELECT")] == ["SELECT 1"]
