@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     migrating = commands.add_parser("migrate", help="bring the database to the newest form")
     migrating.add_argument("--check", action="store_true", help="do tables and migrations agree?")
     migrating.set_defaults(command=_migrate)
-    seeding = commands.add_parser("seed", help="fill an empty database with a believable mall")
+    seeding = commands.add_parser("seed", help="migrate, and fill an empty database")
     seeding.add_argument("--full", action="store_true", help="the large one; takes minutes")
     seeding.set_defaults(command=_seed)
     chat = commands.add_parser("chat", help="talk to the running server")
@@ -124,6 +124,7 @@ def _migrate(given: argparse.Namespace, settings: Settings) -> int:
 
 def _seed(given: argparse.Namespace, settings: Settings) -> int:
     _check(settings)
+    migrate.upgrade(settings.database_url)
     if not _seed_if_empty(settings, full=given.full):
         print("jishi: the database is not empty; nothing was seeded", file=sys.stderr)
         return 1
