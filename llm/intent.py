@@ -32,6 +32,10 @@ _ORDINAL = re.compile(
     r"第([一二三四五1-5])(?:个|单|笔|条)?|(?:选|要)([一二三四五1-5])(?:$|个|单|吧)"
 )
 _DAYS = {"今天": 0, "刚才": 0, "刚刚": 0, "昨天": 1, "昨晚": 1, "前天": 2, "大前天": 3}
+# "今天能到吗" asks for a day, "今天买的" names one
+_DAY = re.compile(
+    r"大前天|前天|昨天|昨晚|刚才|刚刚|今天(?=.{0,4}?(?:买|拍|下单|下的|订|付|那|这单|的单|的订单)|$)"
+)
 _NUMERALS = {sign: at for at, sign in enumerate("一二三四五", 1)}
 _BACK = re.compile(r"这个|那个|这单|那单|这笔|那笔|它|这件|那件|刚才说的|上面|\b(this|that|it)\b")
 _YES = re.compile(
@@ -131,7 +135,7 @@ def understand(text: str) -> Understanding:
         facets=_model().lexicon.words("FACET", bare),
         refers_back=_BACK.search(bare) is not None,
         ordinal=_number(ordinal) if ordinal else None,
-        days_ago=next((days for word, days in _DAYS.items() if word in bare), None),
+        days_ago=_DAYS[day.group()] if (day := _DAY.search(bare)) else None,
         says_yes=_YES.fullmatch(_squeezed(bare)) is not None,
         says_no=_NO.fullmatch(_squeezed(bare)) is not None,
         guesses=best.guesses,

@@ -199,9 +199,10 @@ def choices_text(choices: Sequence[Own], language: Language) -> str:
 
 def named_in(text: str, titles: Sequence[str]) -> list[int]:
     """Which titles a message names: two characters of a title's nouns are enough ("那双鞋" no)."""
-    words = set(re.findall(r"[\u4e00-\u9fff]{2,}", text))
+    words = set(re.findall(r"[a-z\u4e00-\u9fff]{2,}", text.lower()))
     pairs = {word[at : at + 2] for word in words for at in range(len(word) - 1)} - _COMMON
-    scores = [sum(pair in title for pair in pairs) for title in titles]
+    pairs = {pair for pair in pairs if not pair.isascii()}  # "T恤" names goods, "my" does not
+    scores = [sum(pair in title.lower() for pair in pairs) for title in titles]
     best = max(scores, default=0)
     return [at for at, score in enumerate(scores) if score == best] if best else []
 

@@ -122,3 +122,20 @@ def test_yes_and_no_are_whole_messages() -> None:
     assert understand("确认").says_yes is True
     assert understand("不用了谢谢").says_no is True
     assert understand("可以退货吗").says_yes is False
+
+
+@pytest.mark.parametrize(
+    ("text", "days_ago"),
+    [
+        ("今天买的那单呢", 0),
+        ("今天", 0),
+        ("今天能到吗", None),
+        ("昨天那单", 1),
+        ("前天拍的", 2),
+        ("大前天下的单", 3),
+    ],
+)
+def test_a_day_names_an_order_unless_it_is_what_is_asked_for(
+    text: str, days_ago: int | None
+) -> None:
+    assert understand(text).days_ago == days_ago
