@@ -42,6 +42,11 @@ class Viewer:
             raise Unauthenticated
         return self.id
 
+    def must_be_signed_in(self) -> None:
+        """Raises Unauthenticated for a guest."""
+        if self.id is None:
+            raise Unauthenticated
+
     @property
     def is_staff(self) -> bool:
         return self.role in {Role.AGENT, Role.ADMIN}

@@ -55,7 +55,7 @@ _SUBSCRIPTIONS = (ChatSubscription, GroupBuySubscription, LiveRoomSubscription)
 _DESCRIPTIONS = {
     "Query": "读取。What can be read.",
     "Mutation": "改变。What can be changed; refusals are members of the result.",
-    "Subscription": "实时。What can be followed; every stream resumes with `after`.",
+    "Subscription": "实时，用 after 续订（chat 用 chatEvents）。What can be followed and resumed.",
 }
 
 

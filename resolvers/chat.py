@@ -32,7 +32,7 @@ from schema.chat import (
 class ChatQuery:
     @strawberry.field(description="自己的会话，新的在前，至多 50 个。The viewer's conversations.")
     async def conversations(self, info: Info) -> list[Conversation]:
-        info.context.viewer.account_id  # noqa: B018  a guest is told to sign in
+        info.context.viewer.must_be_signed_in()
         async with info.context.resources.database.read() as db:
             rows = await chat.recent(db, info.context.viewer)
         return [Conversation.of(row) for row in rows]

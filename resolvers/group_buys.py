@@ -1,7 +1,6 @@
 """Root fields of 拼团: lists, opening, joining, and the stream of one group."""
 
 from collections.abc import AsyncGenerator
-from functools import partial
 from typing import Annotated
 
 import strawberry
@@ -13,7 +12,7 @@ from app.errors import NotFound
 from app.events import group_buy_topic
 from app.services import group_buys
 from resolvers.addresses import address_of
-from resolvers.pages import After, First, after_values, checked_first, connection, one
+from resolvers.pages import After, First, listed, one
 from resolvers.problems import returns_problems
 from resolvers.streams import cursor, gap, look_again, position_after
 from schema.common import Connection
@@ -45,20 +44,14 @@ class GroupBuyQuery:
             strawberry.ID | None, strawberry.argument(description="只看某商品。Of one product.")
         ] = None,
     ) -> Connection[GroupBuy]:
-        context = info.context
-        scope = f"groupBuys:{product_id or ''}"
-        product = _product(product_id)
-        async with context.resources.database.read() as db:
-            page = await group_buys.page(
-                db,
-                context.viewer,
-                product_id=product,
-                first=checked_first(first),
-                after=after_values(context, scope, after),
-            )
-        count = partial(_count, context, product)
-        return connection(
-            context, Connection[GroupBuy], GroupBuy, page, scope=scope, after=after, count=count
+        return await listed(
+            info.context,
+            GroupBuy,
+            group_buys,
+            scope=f"groupBuys:{product_id or ''}",
+            first=first,
+            after=after,
+            product_id=_product(product_id),
         )
 
     @strawberry.field(description="一个团。One group.")
@@ -89,7 +82,7 @@ class GroupBuyMutation:
         ],
     ) -> OpenGroupBuyResult:
         viewer = info.context.viewer
-        viewer.account_id  # noqa: B018  a guest is told to sign in
+        viewer.must_be_signed_in()
         async with info.context.resources.database.unit() as unit:
             keys = await group_buys.open_group(
                 unit,
@@ -114,7 +107,7 @@ class GroupBuyMutation:
         ],
     ) -> JoinGroupBuyResult:
         viewer = info.context.viewer
-        viewer.account_id  # noqa: B018  a guest is told to sign in
+        viewer.must_be_signed_in()
         async with info.context.resources.database.unit() as unit:
             keys = await group_buys.join(
                 unit,
@@ -180,11 +173,6 @@ async def _seat(context: Context, group_buy_id: int, trade_id: int) -> GroupBuyS
         group_buy=await _group(context, group_buy_id),
         trade=await context.load.one("Trade", trade_id),
     )
-
-
-async def _count(context: Context, product_id: int | None) -> int:
-    async with context.resources.database.read() as db:
-        return await group_buys.count(db, context.viewer, product_id=product_id)
 
 
 def _product(global_id: strawberry.ID | None) -> int | None:

@@ -1,7 +1,6 @@
 """Root fields of live rooms: lists, the host's verbs, the audience's, and the room's stream."""
 
 from collections.abc import AsyncGenerator
-from functools import partial
 from typing import Annotated, Any
 
 import strawberry
@@ -13,7 +12,7 @@ from app.errors import BadUserInput, InvalidInput, NotFound
 from app.events import live_room_topic
 from app.rules.live_rooms import RoomStatus
 from app.services import live_rooms
-from resolvers.pages import After, First, after_values, checked_first, connection, one
+from resolvers.pages import After, First, listed, one
 from resolvers.problems import returns_problems
 from resolvers.streams import cursor, gap, look_again, position_after
 from schema.common import Connection
@@ -51,19 +50,14 @@ class LiveRoomQuery:
             RoomStatus | None, strawberry.argument(description="只看某状态。Only this state.")
         ] = None,
     ) -> Connection[LiveRoom]:
-        context = info.context
-        scope = f"liveRooms:{status}"
-        async with context.resources.database.read() as db:
-            page = await live_rooms.page(
-                db,
-                context.viewer,
-                status=status,
-                first=checked_first(first),
-                after=after_values(context, scope, after),
-            )
-        count = partial(_count, context, status)
-        return connection(
-            context, Connection[LiveRoom], LiveRoom, page, scope=scope, after=after, count=count
+        return await listed(
+            info.context,
+            LiveRoom,
+            live_rooms,
+            scope=f"liveRooms:{status}",
+            first=first,
+            after=after,
+            status=status,
         )
 
     @strawberry.field(description="一个直播间。One room.")
@@ -231,8 +225,3 @@ async def _moved(context: Context, global_id: str, move: Any) -> Any:
     async with context.resources.database.unit() as unit:
         await move(unit, context.viewer, room_id=room_id)
     return await context.load.one("LiveRoom", room_id)
-
-
-async def _count(context: Context, status: RoomStatus | None) -> int:
-    async with context.resources.database.read() as db:
-        return await live_rooms.count(db, context.viewer, status=status)

@@ -1,16 +1,15 @@
 """Root fields of orders: lists, placing a trade, paying it, shipping."""
 
-from functools import partial
 from typing import Annotated
 
 import strawberry
 
 from app import ids
-from app.context import Context, Info
+from app.context import Info
 from app.rules.orders import OrderStatus
 from app.services import checkout, orders, orders_cancel, orders_place
 from resolvers.addresses import address_of
-from resolvers.pages import After, First, after_values, checked_first, connection, one
+from resolvers.pages import After, First, listed, one
 from resolvers.problems import returns_problems
 from schema.common import Connection
 from schema.orders import (
@@ -40,20 +39,16 @@ class OrderQuery:
             OrderStatus | None, strawberry.argument(description="只看某状态。Only this state.")
         ] = None,
     ) -> Connection[Order]:
-        context = info.context
-        context.viewer.account_id  # noqa: B018  a guest is told to sign in
-        scope = f"orders:{context.viewer.role}:{context.viewer.id}:{status}"
-        async with context.resources.database.read() as db:
-            page = await orders.page(
-                db,
-                context.viewer,
-                status=status,
-                first=checked_first(first),
-                after=after_values(context, scope, after),
-            )
-        count = partial(_count, context, status)
-        return connection(
-            context, Connection[Order], Order, page, scope=scope, after=after, count=count
+        viewer = info.context.viewer
+        viewer.must_be_signed_in()
+        return await listed(
+            info.context,
+            Order,
+            orders,
+            scope=f"orders:{viewer.role}:{viewer.id}:{status}",
+            first=first,
+            after=after,
+            status=status,
         )
 
     @strawberry.field(description="一个订单。One order.")
@@ -80,7 +75,7 @@ class OrderMutation:
         ],
     ) -> PlaceTradeResult:
         context = info.context
-        context.viewer.account_id  # noqa: B018  a guest is told to sign in
+        context.viewer.must_be_signed_in()
         async with context.resources.database.unit() as unit:
             trade_id = await orders_place.place(
                 unit,
@@ -135,8 +130,3 @@ class OrderMutation:
         async with info.context.resources.database.unit() as unit:
             await orders.confirm(unit, info.context.viewer, order_id=order_id)
         return await info.context.load.one("Order", order_id)
-
-
-async def _count(context: Context, status: OrderStatus | None) -> int:
-    async with context.resources.database.read() as db:
-        return await orders.count(db, context.viewer, status=status)

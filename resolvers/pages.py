@@ -1,7 +1,7 @@
 """Pages of lists: arguments checked, cursors signed, connections built."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import strawberry
 
@@ -60,6 +60,40 @@ def connection(
         count=count,
         **more,
     )
+
+
+class Lists(Protocol):
+    """A service module whose word is listed: a page, and how many there are in all."""
+
+    @property
+    def page(self) -> Callable[..., Awaitable[Page]]: ...
+
+    @property
+    def count(self) -> Callable[..., Awaitable[int]]: ...
+
+
+async def listed(
+    context: Context,
+    entity: type[E],
+    service: Lists,
+    *,
+    scope: str,
+    first: int,
+    after: str | None,
+    **narrowed: Any,
+) -> Connection[E]:
+    """A page of `service`'s list, narrowed by its own arguments; counted only when asked for."""
+    database, viewer = context.resources.database, context.viewer
+    place = after_values(context, scope, after)
+    async with database.read() as db:
+        page = await service.page(db, viewer, first=checked_first(first), after=place, **narrowed)
+
+    async def count() -> int:
+        async with database.read() as db:
+            return await service.count(db, viewer, **narrowed)
+
+    kind: type[Connection[E]] = Connection
+    return connection(context, kind, entity, page, scope=scope, after=after, count=count)
 
 
 async def one(context: Context, kind: str, global_id: str) -> Any:
