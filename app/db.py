@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from contextlib import (
     AbstractAsyncContextManager,
     asynccontextmanager,
@@ -11,36 +11,48 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from time import perf_counter, thread_time
+from typing import Any, TypeVar
 
-from sqlalchemy import (
-    CursorResult,
-    Executable,
-    Insert,
-    Row,
-    Table,
-    bindparam,
-    event,
-    insert,
-    update,
-)
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, event, insert, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.bus import Bus, BusDown, Message
 from app.clock import Clock, utc_now
-from app.events import Event
+from app.doors import (
+    PRAGMAS,
+    BoundedReader,
+    PostgresReader,
+    Reader,
+    Straight,
+    StraightReader,
+    StraightUnit,
+    TooSlow,
+    Unit,
+)
+from app.hops import Hops, driven
+from app.statements import Prepared, bind
+from app.tables.columns import table
 from app.tables.outbox import OutboxRow
 
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=NORMAL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",
-    "PRAGMA temp_store=MEMORY",
+__all__ = ["READS", "Database", "Pace", "Reader", "Reads", "Unit"]
+
+OUTBOX = table(OutboxRow)
+_READER_THREADS = 4  # Python runs in one at a time, SQLite in all of them
+_STORE = Prepared(
+    insert(OUTBOX).values(
+        topic=bind("event_topic"),
+        kind=bind("event_kind"),
+        payload=bind("event_payload"),
+        created_at=bind("stored_at"),
+    )
 )
+TOO_LONG_S = 0.002  # that one look may hold the event loop
+_SLOW_RUNS = 50
+T = TypeVar("T")
 Watcher = Callable[[str], None]
+Listener = Callable[[frozenset[str]], None]
 _log = logging.getLogger(__name__)
 
 
@@ -64,61 +76,25 @@ class Reads:
                     told()
 
 
-READS: ContextVar[Reads | None] = ContextVar("reads", default=None)
-
-
-class Reader:
-    """A short look at the database; statements see one snapshot."""
-
-    def __init__(self, connection: AsyncConnection, dialect: str) -> None:
-        self._connection = connection
-        self.dialect = dialect
-
-    async def all(self, statement: Executable, values: Any = None) -> list[Row[Any]]:
-        return list((await self._connection.execute(statement, values)).all())
-
-    async def first(self, statement: Executable, values: Any = None) -> Row[Any] | None:
-        return (await self._connection.execute(statement, values)).first()
-
-    async def value(self, statement: Executable, values: Any = None) -> Any:
-        return (await self._connection.execute(statement, values)).scalar()
-
-
 @dataclass
-class Unit:
-    """One transaction: reads through `db`, statements, and events that leave after the commit."""
+class Pace:
+    """How long one kind of work takes: the first run, and those after a slow one, go elsewhere."""
 
-    connection: AsyncConnection
-    db: Reader
-    clock: Clock
-    events: list[Event] = field(default_factory=list)
+    _slow_runs: int = 1
 
-    async def execute(self, statement: Executable, values: Any = None) -> CursorResult[Any]:
-        return await self.connection.execute(statement, values)
+    @property
+    def is_quick(self) -> bool:
+        return not self._slow_runs
 
-    async def changed(self, statement: Executable) -> int:
-        """How many rows an UPDATE or DELETE touched; 0 means that a guard said no."""
-        return (await self.connection.execute(statement)).rowcount
+    def note(self, seconds: float) -> None:
+        """Takes the time of a run, in seconds."""
+        if seconds >= TOO_LONG_S:
+            self._slow_runs = _SLOW_RUNS
+        elif self._slow_runs:
+            self._slow_runs -= 1
 
-    async def insert(self, statement: Insert) -> int:
-        """The primary key of the one row that an INSERT made."""
-        made = (await self.connection.execute(statement)).inserted_primary_key
-        assert made is not None
-        return int(made[0])
 
-    async def insert_new(self, target: Table, **values: Any) -> int | None:
-        """The key of a new row, or None when a unique key says that it is there already."""
-        statement = self.upsert(target).values(**values).on_conflict_do_nothing()
-        key = (await self.connection.execute(statement.returning(target.c.id))).scalar()
-        return None if key is None else int(key)
-
-    def upsert(self, target: Table) -> Any:
-        """An INSERT that takes `on_conflict_...`: both dialects spell it alike, in two classes."""
-        dialect = sqlite if self.db.dialect == "sqlite" else postgresql
-        return dialect.insert(target)
-
-    def emit(self, *events: Event) -> None:
-        self.events.extend(events)
+READS: ContextVar[Reads | None] = ContextVar("reads", default=None)
 
 
 class Database:
@@ -134,11 +110,16 @@ class Database:
         self.clock = clock
         self._bus = bus
         self._watchers: list[Watcher] = []
+        self._listeners: list[Listener] = []
         self._to_mark: list[int] = []
         if self.dialect == "sqlite":
             self._reading = _sqlite_engine(url, begin="BEGIN", pool_size=pool_size)
             self._writing = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
             self._write_lock: AbstractAsyncContextManager[Any] = asyncio.Lock()
+            path = self.url.database or ""
+            self._lookers = Hops(self._straight(path), threads=_READER_THREADS, name="look")
+            self._here: Straight | None = None  # for quick looks in the thread of the loop
+            self._changer = Hops(self._straight(path), threads=1, name="change")
         else:
             self._reading = self._writing = create_async_engine(
                 url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
@@ -159,15 +140,70 @@ class Database:
             async with self._reading.connect() as connection:
                 yield Reader(connection, self.dialect)
 
+    async def look(
+        self, work: Callable[[Reader], Coroutine[Any, Any, T]], pace: Pace | None = None
+    ) -> T:
+        """Runs `work`, which awaits nothing but its reader, straight on the driver.
+
+        On SQLite it is one snapshot, and one hop to a reader thread; work whose `pace` has been
+        quick stays in this thread, and is begun again in the other one should it be slow for once.
+        """
+        if self.dialect == "sqlite":
+            pace = pace or Pace()
+            if pace.is_quick:
+                try:
+                    return self._look_here(work, pace)
+                except TooSlow:
+                    pace.note(TOO_LONG_S)
+            found: T = await self._lookers.run(lambda straight: _looked(straight, work, pace))
+            return found
+        async with self._reading.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            return await work(PostgresReader(connection, driver, self._watchers))
+
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[Unit]:
         """One transaction: commits at the end, rolls back on any error, then publishes."""
-        async with self._write_lock, self._writing.begin() as connection:
-            unit = Unit(connection, Reader(connection, self.dialect), self.clock)
-            yield unit
-            messages = await self._store(unit)
+        touched: set[str] = set()
+        try:
+            async with self._write_lock, self._writing.begin() as connection:
+                unit = Unit(connection, Reader(connection, self.dialect), self.clock)
+                touched = unit.touched
+                yield unit
+                messages = await _store(unit)
+        finally:
+            self._tell(touched)  # a commit may stand although its caller was cancelled
         if messages:
             await self.announce(messages)
+
+    async def change(self, work: Callable[[Unit], Coroutine[Any, Any, T]]) -> T:
+        """One transaction like `unit()`, of work that awaits nothing but its unit.
+
+        On SQLite it is one hop to the writer thread, the commit included.
+        """
+        if self.dialect != "sqlite":
+            async with self.unit() as unit:
+                return await work(unit)
+        touched: set[str] = set()
+
+        def changed(straight: Straight) -> tuple[T, list[Message]]:
+            unit = StraightUnit(straight, StraightReader(straight), self.clock, touched=touched)
+            return _changed(straight, unit, work)
+
+        async with self._write_lock:
+            result, messages = await self._changer.run(changed, after=lambda: self._tell(touched))
+        if messages:
+            await self.announce(messages)
+        made: T = result
+        return made
+
+    def on_commit(self, listener: Listener) -> Callable[[], None]:
+        """Tells `listener` after every unit what it has written, until the result is called.
+
+        Tags: the table and `table:key`, or `table:*` when the rows are not known by key.
+        """
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def announce(self, messages: Iterable[Message]) -> int:
         """Hands committed events to the bus; how many it has taken.
@@ -191,35 +227,89 @@ class Database:
         marked, self._to_mark = self._to_mark, []
         if not marked:
             return 0
-        table = OutboxRow.__table__  # type: ignore[attr-defined]
         statement = (
-            update(table).where(table.c.id == bindparam("key")).values(published_at=self.clock())
+            update(OUTBOX).where(OUTBOX.c.id == bindparam("key")).values(published_at=self.clock())
         )
         async with self.unit() as unit:
             await unit.execute(statement, [{"key": key} for key in marked])
         return len(marked)
 
     async def close(self) -> None:
+        if self.dialect == "sqlite":
+            await self._lookers.close()
+            await self._changer.close()
+            if self._here is not None:
+                self._here.close()
         for engine in {self._reading, self._writing}:
             await engine.dispose()
 
-    async def _store(self, unit: Unit) -> list[Message]:
-        messages = []
-        now = self.clock()
-        for one in unit.events:
-            payload = one.payload()
-            kind = type(one).__name__
-            key = await unit.insert(
-                insert(OutboxRow).values(
-                    topic=one.topic, kind=kind, payload=payload, created_at=now
-                )
-            )
-            messages.append(Message(one.topic, kind, payload, outbox_id=key))
-        return messages
+    def _look_here(self, work: Callable[[Reader], Coroutine[Any, Any, T]], pace: Pace) -> T:
+        if self._here is None:
+            self._here = Straight(self.url.database or "", self._watchers)
+            self._bounded = BoundedReader(self._here)
+        began = perf_counter()
+        self._here.raw.execute("BEGIN")
+        try:
+            return driven(work(self._bounded))
+        finally:
+            self._here.raw.rollback()
+            pace.note(perf_counter() - began)
+
+    def _tell(self, touched: set[str]) -> None:
+        if touched:
+            for listener in self._listeners:
+                listener(frozenset(touched))
+
+    def _straight(self, path: str) -> Callable[[], Straight]:
+        return lambda: Straight(path, self._watchers)
 
     def _watch(self, *args: Any) -> None:
         for watcher in self._watchers:
             watcher(args[2])
+
+
+def _looked(straight: Straight, work: Callable[[Reader], Coroutine[Any, Any, T]], pace: Pace) -> T:
+    began = thread_time()
+    straight.raw.execute("BEGIN")
+    try:
+        return driven(work(StraightReader(straight)))
+    finally:
+        straight.raw.rollback()
+        pace.note(thread_time() - began)
+
+
+def _changed(
+    straight: Straight, unit: Unit, work: Callable[[Unit], Coroutine[Any, Any, T]]
+) -> tuple[T, list[Message]]:
+    straight.raw.execute("BEGIN IMMEDIATE")
+    try:
+        result = driven(work(unit))
+        messages = driven(_store(unit)) if unit.events else []
+        straight.raw.execute("COMMIT")
+    except BaseException:
+        straight.raw.rollback()
+        raise
+    return result, messages
+
+
+async def _store(unit: Unit) -> list[Message]:
+    """Writes the unit's events to the outbox, in its own transaction."""
+    messages = []
+    now = unit.clock()
+    for one in unit.events:
+        payload = one.payload()
+        kind = type(one).__name__
+        key = await unit.insert(
+            _STORE,
+            {
+                "event_topic": one.topic,
+                "event_kind": kind,
+                "event_payload": payload,
+                "stored_at": now,
+            },
+        )
+        messages.append(Message(one.topic, kind, payload, outbox_id=key))
+    return messages
 
 
 def _sqlite_engine(url: str, *, begin: str, pool_size: int) -> AsyncEngine:
@@ -233,7 +323,7 @@ def _sqlite_engine(url: str, *, begin: str, pool_size: int) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
-        for pragma in _PRAGMAS:
+        for pragma in PRAGMAS:
             cursor.execute(pragma)
         cursor.close()
 

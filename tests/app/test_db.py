@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
+from app import statements
 from app.bus import BusDown, MemoryBus, Message
-from app.db import Database
+from app.db import Database, Reader, Unit
 from app.events import OrderMoved
+from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.outbox import OutboxRow
 from app.tables.products import CategoryRow
@@ -140,3 +142,106 @@ async def test_every_statement_can_be_watched_until_it_is_stopped(mall: Mall) ->
     async with mall.database.read() as db:
         await db.value(text("SELECT 2"))
     assert [statement for statement in seen if statement.startswith("SELECT")] == ["SELECT 1"]
+
+
+INSERT = Prepared(
+    insert(CATEGORIES).values(name=bind("called"), path=bind("place"), sort=bind("rank"))
+)
+NAMED = Prepared(select(CATEGORIES.c.id, CATEGORIES.c.name).where(CATEGORIES.c.name == bind("it")))
+AMONG = Prepared(
+    select(CATEGORIES.c.name)
+    .where(statements.among(CATEGORIES.c.id, "keys"))
+    .order_by(CATEGORIES.c.id)
+)
+
+
+async def _insert(unit: Unit) -> int:
+    unit.emit(MOVED)
+    return await unit.insert(INSERT, {"called": "茶", "place": "/1/", "rank": 3})
+
+
+async def test_a_change_is_kept_and_its_events_leave_after_it(any_mall: Mall) -> None:
+    async with any_mall.bus.subscribe(MOVED.topic) as events:
+        key = await any_mall.database.change(_insert)
+        assert [one.message.kind for one in events.queue] == ["OrderMoved"]
+    row = await any_mall.row(CategoryRow, key)
+    assert (row.name, row.path, row.sort) == ("茶", "/1/", 3)
+    (stored,) = await any_mall.rows(OutboxRow)
+    assert (stored.topic, stored.payload["status"]) == (MOVED.topic, "PAID")
+
+
+async def test_a_change_that_breaks_leaves_nothing_and_the_next_one_works(any_mall: Mall) -> None:
+    async def broken(unit: Unit) -> None:
+        await _insert(unit)
+        raise KeyError
+
+    async with any_mall.bus.subscribe(MOVED.topic) as events:
+        async with any_mall.unchanged():
+            with pytest.raises(KeyError):
+                await any_mall.database.change(broken)
+        assert list(events.queue) == []
+    assert await any_mall.database.change(_insert) > 0
+
+
+async def test_a_look_sees_what_was_kept_by_prepared_and_plain_statements(any_mall: Mall) -> None:
+    keys = [await any_mall.database.change(_insert) for _ in range(3)]
+
+    async def look(db: Reader) -> tuple[object, ...]:
+        named = await db.first(NAMED, {"it": "茶"})
+        plain = await db.all(select(CATEGORIES.c.id).order_by(CATEGORIES.c.id))
+        many = await db.all(AMONG, {"keys": keys[1:]})
+        none = await db.first(NAMED, {"it": "酒"}), await db.value(NAMED, {"it": "酒"})
+        assert named is not None
+        return named.name, [row.id for row in plain], [row.name for row in many], none
+
+    found = await any_mall.database.look(look)
+    assert found == ("茶", keys, ["茶", "茶"], (None, None))
+
+
+async def test_a_look_cannot_write(mall: Mall) -> None:
+    async def write(db: Reader) -> None:
+        await db.all(insert(CATEGORIES).values(category()).returning(CATEGORIES.c.id))
+
+    async with mall.unchanged():
+        await mall.database.look(write)
+
+
+async def test_work_in_a_hop_may_not_wait_for_anything_else(mall: Mall) -> None:
+    async def idle(_db: Reader) -> None:
+        await asyncio.sleep(0)
+
+    with pytest.raises(RuntimeError, match="its own door"):
+        await mall.database.look(idle)
+
+
+async def test_forty_changes_and_units_at_once_take_turns(any_mall: Mall) -> None:
+    key = await any_mall.database.change(_insert)
+    more = update(CATEGORIES).where(CATEGORIES.c.id == key).values(sort=CATEGORIES.c.sort + 1)
+
+    async def in_one_hop() -> None:
+        await any_mall.database.change(lambda unit: unit.changed(more))
+
+    async def in_steps() -> None:
+        async with any_mall.unit() as unit:
+            await unit.changed(more)
+
+    await asyncio.gather(*(work() for work in (in_one_hop, in_steps) for _ in range(20)))
+    assert (await any_mall.row(CategoryRow, key)).sort == 43
+
+
+async def test_listeners_hear_what_a_commit_has_written(any_mall: Mall) -> None:
+    heard: list[frozenset[str]] = []
+    stop = any_mall.database.on_commit(heard.append)
+    key = await any_mall.database.change(_insert)
+    rename = Prepared(
+        update(CATEGORIES).where(CATEGORIES.c.id == bind("key")).values(name=bind("called"))
+    )
+    async with any_mall.unit() as unit:
+        await unit.changed(rename, {"key": key, "called": "酒"})
+        await unit.changed(update(CATEGORIES).values(sort=1))
+    stop()
+    await any_mall.database.change(_insert)
+    assert heard == [
+        {"categories", "outbox"},
+        {"categories", f"categories:{key}", "categories:*"},
+    ]
