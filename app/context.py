@@ -41,6 +41,8 @@ class Resources:
 class Load(Protocol):
     """Batch loaders of one operation; see resolvers/loaders.py."""
 
+    def __init__(self, database: Database, viewer: Viewer) -> None: ...
+
     async def one(self, kind: str, key: int) -> Any: ...
 
     async def many(self, declared: Any, key: int) -> Sequence[Any]: ...
@@ -61,8 +63,19 @@ class Context:
 
     def for_operation(self) -> Context:
         """A context of its own, with empty loaders: what a socket has read goes stale."""
-        load = type(self.load)(self.resources.database, self.viewer)  # type: ignore[call-arg]
-        return replace(self, load=load)
+        return replace(self, load=self._empty_loaders())
+
+    def act_as(self, viewer: Viewer) -> None:
+        """From here on the viewer is this one, and nothing that another has read is known."""
+        self.viewer = viewer
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Forgets what the loaders have read: an event must show the state after it."""
+        self.load = self._empty_loaders()
+
+    def _empty_loaders(self) -> Load:
+        return type(self.load)(self.resources.database, self.viewer)
 
 
 Info = strawberry.Info[Context, None]

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import strawberry
 
-from app.auth import Role, Viewer
-from app.context import Context, Info
+from app.auth import Viewer
+from app.context import Info
 from app.services import accounts
-from resolvers.loaders import Loaders
 from resolvers.problems import returns_problems
+from resolvers.reads import root
 from schema.accounts import (
     CurrentViewer,
     LoginWithCodeInput,
@@ -20,9 +20,9 @@ from schema.accounts import (
 
 @strawberry.type
 class AccountQuery:
-    @strawberry.field(description="当前访问者。Who is asking.")
-    async def viewer(self, info: Info) -> CurrentViewer:
-        return await _current(info.context)
+    @root("当前访问者。Who is asking.", CurrentViewer)
+    def viewer(self, info: Info) -> CurrentViewer:
+        return _current(info.context.viewer)
 
 
 @strawberry.type
@@ -46,14 +46,9 @@ class AccountMutation:
                 unit, platform=platform, open_id=open_id, guest=info.context.viewer
             )
         viewer = replace(viewer, locale=info.context.viewer.locale)
-        info.context.viewer = viewer  # what the payload reads is the new viewer's
-        info.context.load = Loaders(resources.database, viewer)
-        return Session(token=resources.tokens.issue(viewer), viewer=await _current(info.context))
+        info.context.act_as(viewer)  # what the payload reads is the new viewer's
+        return Session(token=resources.tokens.issue(viewer), viewer=_current(viewer))
 
 
-async def _current(context: Context) -> CurrentViewer:
-    viewer: Viewer = context.viewer
-    account = (
-        None if viewer.role is Role.GUEST else await context.load.one("Account", viewer.account_id)
-    )
-    return CurrentViewer(role=viewer.role, account=account)
+def _current(viewer: Viewer) -> CurrentViewer:
+    return CurrentViewer(role=viewer.role, account_id=viewer.id)

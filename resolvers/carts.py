@@ -8,8 +8,8 @@ from app import ids
 from app.auth import Role, new_guest
 from app.context import Context, Info
 from app.services import carts
-from resolvers.loaders import Loaders
 from resolvers.problems import returns_problems
+from resolvers.reads import root
 from schema.carts import (
     AddCartLineInput,
     AddCartLineResult,
@@ -20,17 +20,14 @@ from schema.carts import (
     UpdateCartLineInput,
     UpdateCartLineResult,
 )
+from schema.reads import FirstOf
 
 
 @strawberry.type
 class CartQuery:
-    @strawberry.field(
-        description="当前购物车，尚未加购时为空。The viewer's cart, null before the first line."
-    )
-    async def cart(self, info: Info) -> Cart | None:
-        async with info.context.resources.database.read() as db:
-            row = await carts.current(db, info.context.viewer)
-        return None if row is None else Cart.of(row)
+    @root("当前购物车，尚未加购时为空。The viewer's cart, null before the first line.", Cart | None)
+    def cart(self, info: Info) -> FirstOf:  # noqa: ARG002
+        return FirstOf("Cart", carts.mine)
 
 
 @strawberry.type
@@ -46,8 +43,7 @@ class CartMutation:
     ) -> AddCartLineResult:
         context = info.context
         if context.viewer.role is Role.GUEST and context.viewer.guest_key is None:
-            context.viewer = new_guest(context.viewer.locale)
-            context.load = Loaders(context.resources.database, context.viewer)
+            context.act_as(new_guest(context.viewer.locale))
         room = input.live_room_id
         async with context.resources.database.unit() as unit:
             cart_id = await carts.add_line(

@@ -15,6 +15,7 @@ from app.services import chat
 from app.services.chat_events import CLOSING
 from resolvers.pages import After
 from resolvers.problems import returns_problems
+from resolvers.reads import root
 from schema.chat import (
     CancelReplyInput,
     CancelReplyResult,
@@ -26,16 +27,15 @@ from schema.chat import (
     SendMessageResult,
     event_of,
 )
+from schema.reads import Rows
 
 
 @strawberry.type
 class ChatQuery:
-    @strawberry.field(description="自己的会话，新的在前，至多 50 个。The viewer's conversations.")
-    async def conversations(self, info: Info) -> list[Conversation]:
+    @root("自己的会话，新的在前，至多 50 个。The viewer's conversations.", list[Conversation])
+    def conversations(self, info: Info) -> Rows:
         info.context.viewer.must_be_signed_in()
-        async with info.context.resources.database.read() as db:
-            rows = await chat.recent(db, info.context.viewer)
-        return [Conversation.of(row) for row in rows]
+        return Rows("Conversation", chat.recent, limit=50)
 
 
 @strawberry.type

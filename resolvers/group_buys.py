@@ -12,9 +12,10 @@ from app.errors import NotFound
 from app.events import group_buy_topic
 from app.services import group_buys
 from resolvers.addresses import address_of
-from resolvers.pages import After, First, listed, one
+from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
-from resolvers.streams import cursor, gap, look_again, position_after
+from resolvers.reads import by_id, root
+from resolvers.streams import cursor, gap, position_after
 from schema.common import Connection
 from schema.group_buys import (
     GroupBuy,
@@ -28,46 +29,45 @@ from schema.group_buys import (
     OpenGroupBuyInput,
     OpenGroupBuyResult,
 )
+from schema.reads import ById, PageOf, Rows
 
 
 @strawberry.type
 class GroupBuyQuery:
-    @strawberry.field(
-        description="可参加的团，快到期的在前。Open groups, the soonest to expire first."
+    @root(
+        "可参加的团，快到期的在前。Open groups, the soonest to expire first.",
+        Connection[GroupBuy],
     )
-    async def group_buys(
+    def group_buys(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         first: First = 20,
         after: After = None,
         product_id: Annotated[
             strawberry.ID | None, strawberry.argument(description="只看某商品。Of one product.")
         ] = None,
-    ) -> Connection[GroupBuy]:
-        return await listed(
-            info.context,
-            GroupBuy,
-            group_buys,
-            scope=f"groupBuys:{product_id or ''}",
-            first=first,
+    ) -> PageOf:
+        return PageOf(
+            "GroupBuy",
+            Connection,
+            group_buys.listing,
+            {"product_id": _product(product_id)},
+            first=checked_first(first),
             after=after,
-            product_id=_product(product_id),
+            scope=f"groupBuys:{product_id or ''}",
         )
 
-    @strawberry.field(description="一个团。One group.")
-    async def group_buy(
+    @root("一个团。One group.", GroupBuy | None)
+    def group_buy(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         id: Annotated[strawberry.ID, strawberry.argument(description="团 ID。Its global id.")],
-    ) -> GroupBuy | None:
-        group_buy: GroupBuy | None = await one(info.context, "GroupBuy", id)
-        return group_buy
+    ) -> ById:
+        return by_id("GroupBuy", id)
 
-    @strawberry.field(description="进行中的拼团活动，至多 100 个。Running activities, at most 100.")
-    async def group_buy_activities(self, info: Info) -> list[GroupBuyActivity]:
-        async with info.context.resources.database.read() as db:
-            rows = await group_buys.running_activities(db, info.context.viewer)
-        return [GroupBuyActivity.of(row) for row in rows]
+    @root("进行中的拼团活动，至多 100 个。Running activities, at most 100.", list[GroupBuyActivity])
+    def group_buy_activities(self, info: Info) -> Rows:  # noqa: ARG002
+        return Rows("GroupBuyActivity", group_buys.running_activities, limit=100)
 
 
 @strawberry.type
@@ -137,17 +137,18 @@ class GroupBuySubscription:
         place = position_after(context, topic, after)
         async with context.resources.bus.subscribe(topic, after=place) as changes:
             # subscribed first, so that no change falls between the snapshot and the stream
-            now = await _group(context, key)
+            async with context.resources.database.read() as db:
+                row = await group_buys.get(db, context.viewer, key)
             if place is None:
                 yield GroupBuyUpdate(
                     cursor=cursor(context, topic, changes.start),
                     cause=GroupBuyCause.SNAPSHOT,
-                    held=now.row.held_count,
-                    joined=now.row.paid_count,
-                    group_buy=now,
+                    held=row.held_count,
+                    joined=row.paid_count,
+                    group_buy=GroupBuy.of(row),
                 )
             async for item in changes:
-                look_again(context)
+                context.look_again()
                 if isinstance(item, Gap):
                     yield gap(context, topic, item)
                     continue

@@ -12,9 +12,10 @@ from app.errors import BadUserInput, InvalidInput, NotFound
 from app.events import live_room_topic
 from app.rules.live_rooms import RoomStatus
 from app.services import live_rooms
-from resolvers.pages import After, First, listed, one
+from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
-from resolvers.streams import cursor, gap, look_again, position_after
+from resolvers.reads import by_id, root
+from resolvers.streams import cursor, gap, position_after
 from schema.common import Connection
 from schema.live_rooms import (
     LikeLiveRoomInput,
@@ -34,40 +35,40 @@ from schema.live_rooms import (
     ScheduleLiveRoomInput,
     ScheduleLiveRoomResult,
 )
+from schema.reads import ById, PageOf
 
 SHELF_MOST = 100
 
 
 @strawberry.type
 class LiveRoomQuery:
-    @strawberry.field(description="直播间，新的在前。Live rooms, newest first.")
-    async def live_rooms(
+    @root("直播间，新的在前。Live rooms, newest first.", Connection[LiveRoom])
+    def live_rooms(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         first: First = 20,
         after: After = None,
         status: Annotated[
             RoomStatus | None, strawberry.argument(description="只看某状态。Only this state.")
         ] = None,
-    ) -> Connection[LiveRoom]:
-        return await listed(
-            info.context,
-            LiveRoom,
-            live_rooms,
-            scope=f"liveRooms:{status}",
-            first=first,
+    ) -> PageOf:
+        return PageOf(
+            "LiveRoom",
+            Connection,
+            live_rooms.listing,
+            {"status": status},
+            first=checked_first(first),
             after=after,
-            status=status,
+            scope=f"liveRooms:{status}",
         )
 
-    @strawberry.field(description="一个直播间。One room.")
-    async def live_room(
+    @root("一个直播间。One room.", LiveRoom | None)
+    def live_room(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         id: Annotated[strawberry.ID, strawberry.argument(description="直播间 ID。Its global id.")],
-    ) -> LiveRoom | None:
-        room: LiveRoom | None = await one(info.context, "LiveRoom", id)
-        return room
+    ) -> ById:
+        return by_id("LiveRoom", id)
 
 
 @strawberry.type
@@ -181,13 +182,15 @@ class LiveRoomSubscription:
         context, key = info.context, ids.key_of("LiveRoom", room_id)
         topic = live_room_topic(key)
         place = position_after(context, topic, after)
-        if await context.load.one("LiveRoom", key) is None:
-            raise NotFound("LiveRoom")
         async with context.resources.bus.subscribe(topic, after=place) as changes:
+            # subscribed first, so that no change falls between the snapshot and the stream
+            async with context.resources.database.read() as db:
+                row = await live_rooms.get(db, context.viewer, key)
             if place is None:
-                yield await _room_moved(context, key, cursor(context, topic, changes.start))
+                start = cursor(context, topic, changes.start)
+                yield LiveRoomMoved(cursor=start, room=LiveRoom.of(row))
             async for item in changes:
-                look_again(context)
+                context.look_again()
                 if isinstance(item, Gap):
                     yield gap(context, topic, item)
                 elif (event := await _event(context, topic, item)) is not None:

@@ -9,8 +9,9 @@ from app.context import Info
 from app.rules.orders import OrderStatus
 from app.services import checkout, orders, orders_cancel, orders_place
 from resolvers.addresses import address_of
-from resolvers.pages import After, First, listed, one
+from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
+from resolvers.reads import by_id, root
 from schema.common import Connection
 from schema.orders import (
     CancelTradeInput,
@@ -23,14 +24,16 @@ from schema.orders import (
     PlaceTradeInput,
     PlaceTradeResult,
 )
+from schema.reads import ById, PageOf
 
 
 @strawberry.type
 class OrderQuery:
-    @strawberry.field(
-        description="订单，新的在前；买家见自己的，供应商见待发与已发的。The viewer's orders."
+    @root(
+        "订单，新的在前；买家见自己的，供应商见待发与已发的。The viewer's orders.",
+        Connection[Order],
     )
-    async def orders(
+    def orders(
         self,
         info: Info,
         first: First = 20,
@@ -38,27 +41,26 @@ class OrderQuery:
         status: Annotated[
             OrderStatus | None, strawberry.argument(description="只看某状态。Only this state.")
         ] = None,
-    ) -> Connection[Order]:
+    ) -> PageOf:
         viewer = info.context.viewer
         viewer.must_be_signed_in()
-        return await listed(
-            info.context,
-            Order,
-            orders,
-            scope=f"orders:{viewer.role}:{viewer.id}:{status}",
-            first=first,
+        return PageOf(
+            "Order",
+            Connection,
+            orders.listing,
+            {"status": status},
+            first=checked_first(first),
             after=after,
-            status=status,
+            scope=f"orders:{viewer.role}:{viewer.id}:{status}",
         )
 
-    @strawberry.field(description="一个订单。One order.")
-    async def order(
+    @root("一个订单。One order.", Order | None)
+    def order(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         id: Annotated[strawberry.ID, strawberry.argument(description="订单 ID。Its global id.")],
-    ) -> Order | None:
-        order: Order | None = await one(info.context, "Order", id)
-        return order
+    ) -> ById:
+        return by_id("Order", id)
 
 
 @strawberry.type

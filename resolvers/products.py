@@ -1,37 +1,29 @@
 """Root fields of goods: the product list, one product, the categories."""
 
-from functools import partial
 from typing import Annotated, Any
 
 import strawberry
 
 from app import ids
-from app.context import Context, Info
+from app.context import Info
+from app.db import Reader
 from app.errors import BadUserInput, NotFound
 from app.services import products
 from app.services.products import ProductSort
-from resolvers.pages import After, First, after_values, checked_first, connection, one
-from schema.common import Money
-from schema.products import (
-    Category,
-    CategoryFacet,
-    PriceFacet,
-    Product,
-    ProductConnection,
-    ProductFacets,
-    ProductFilter,
-    SupplierFacet,
-)
+from resolvers.pages import After, First, checked_first
+from resolvers.reads import by_id, root
+from schema.products import Category, Product, ProductConnection, ProductFilter
+from schema.reads import ById, LookUp, PageOf, Rows
 
 SEARCH_MOST = 100
 
 
 @strawberry.type
 class ProductQuery:
-    @strawberry.field(description="商品列表，可筛选、搜索、排序。Products: filter, search, sort.")
-    async def products(
+    @root("商品列表，可筛选、搜索、排序。Products: filter, search, sort.", ProductConnection)
+    def products(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         first: First = 20,
         after: After = None,
         filter: Annotated[
@@ -43,64 +35,39 @@ class ProductQuery:
         sort: Annotated[
             ProductSort, strawberry.argument(description="排序。Order of the list.")
         ] = ProductSort.DEFAULT,
-    ) -> ProductConnection:
-        context = info.context
-        chosen: dict[str, Any] = {"filter": _filter(filter), "search": _checked_search(search)}
-        scope = f"products:{sort.value}:{search or ''}"
-        async with context.resources.database.read() as db:
-            page = await products.page(
-                db,
-                context.viewer,
-                **chosen,
-                sort=sort,
-                first=checked_first(first),
-                after=after_values(context, scope, after),
-            )
-        return connection(
-            context,
+    ) -> PageOf:
+        return PageOf(
+            "Product",
             ProductConnection,
-            Product,
-            page,
-            scope=scope,
+            products.listing,
+            {"filter": _filter(filter), "sort": sort, "match": None},
+            first=checked_first(first),
             after=after,
-            count=partial(_count, context, chosen),
-            read_facets=partial(_facets, context, chosen),
+            scope=f"products:{sort.value}:{search or ''}",
+            look_up=_match(_checked_search(search)),
         )
 
-    @strawberry.field(description="一件商品。One product.")
-    async def product(
+    @root("一件商品。One product.", Product | None)
+    def product(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         id: Annotated[strawberry.ID, strawberry.argument(description="商品 ID。Its global id.")],
-    ) -> Product | None:
-        return await one(info.context, "Product", id)
+    ) -> ById:
+        return by_id("Product", id)
 
-    @strawberry.field(
-        description="一级类目；下级见 children。Top categories, the rest as children."
-    )
-    async def categories(self, info: Info) -> list[Category]:
-        async with info.context.resources.database.read() as db:
-            return [Category.of(row) for row in await products.top_categories(db)]
+    @root("一级类目；下级见 children。Top categories, the rest as children.", list[Category])
+    def categories(self, info: Info) -> Rows:  # noqa: ARG002
+        return Rows("Category", products.top_categories, limit=100)
 
 
-async def _count(context: Context, chosen: dict[str, Any]) -> int:
-    async with context.resources.database.read() as db:
-        return await products.count(db, context.viewer, **chosen)
+def _match(search: str | None) -> LookUp | None:
+    if search is None:
+        return None
 
+    async def look_up(db: Reader) -> dict[str, Any]:
+        return {"match": await products.match_of(db, search)}
 
-async def _facets(context: Context, chosen: dict[str, Any]) -> ProductFacets:
-    async with context.resources.database.read() as db:
-        facets = await products.facets(db, context.viewer, **chosen)
-    return ProductFacets(
-        categories=[
-            CategoryFacet(category_id=key, count=count) for key, count in facets.categories
-        ],
-        suppliers=[SupplierFacet(supplier_id=key, count=count) for key, count in facets.suppliers],
-        prices=[
-            PriceFacet(low=Money.of(b.low_fen), high=Money.maybe(b.high_fen), count=b.count)
-            for b in facets.price_bands
-        ],
-    )
+    return look_up
 
 
 def _checked_search(search: str | None) -> str | None:

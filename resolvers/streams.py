@@ -1,9 +1,8 @@
-"""What all subscriptions share: signed cursors of a topic, and a fresh look for every event."""
+"""What all subscriptions share: signed cursors of a topic, and what a gap is."""
 
 from app.bus import Delivery, Gap
 from app.context import Context
 from app.errors import BadCursor
-from resolvers.loaders import Loaders
 from schema.common import StreamGap
 
 
@@ -24,8 +23,3 @@ def cursor(context: Context, topic: str, place: Delivery | Gap | tuple[str, str]
 
 def gap(context: Context, topic: str, place: Gap) -> StreamGap:
     return StreamGap(cursor=cursor(context, topic, place))
-
-
-def look_again(context: Context) -> None:
-    """Forgets what the loaders have read: an event must show the state after it."""
-    context.load = Loaders(context.resources.database, context.viewer)

@@ -7,9 +7,9 @@ import strawberry
 
 from app.auth import Role
 from app.services import accounts, addresses
-from schema.fields import Entity, batch, column, entity, key, many
+from schema.fields import Entity, Value, batch, column, entity, key, many, one
 from schema.problems import LoginRefusedProblem, PlatformUnavailableProblem
-from schema.refs import AddressRef
+from schema.refs import AccountRef, AddressRef
 
 strawberry.enum(Role, name="Role", description="角色。The role a viewer acts in.")
 
@@ -44,9 +44,10 @@ class Account(Entity):
 
 
 @strawberry.type(description="当前访问者。Who is asking.")
-class CurrentViewer:
+class CurrentViewer(Value):
+    account_id: strawberry.Private[int | None]
     role: Role = strawberry.field(description="当前角色。The role acted in.")
-    account: Account | None = strawberry.field(description="账户，游客为空。Null for a guest.")
+    account: AccountRef | None = one("account_id", "Account", "账户，游客为空。Null for a guest.")
 
 
 @strawberry.type(description="登录成功。A session.")

@@ -6,11 +6,10 @@ from typing import Annotated
 import strawberry
 
 from app import ids
-from app.context import Info
 from app.services import carts
 from app.services.carts_pricing import PricedCart
 from schema.common import Money
-from schema.fields import Entity, batch, column, computed, entity, key, many, one
+from schema.fields import Entity, Value, batch, column, computed, entity, key, many, one
 from schema.problems import (
     InvalidInputProblem,
     LimitExceededProblem,
@@ -38,15 +37,11 @@ class CartProblem:
 
 
 @strawberry.type(description="购物车中一个供应商的部分。The part of a cart from one supplier.")
-class CartGroup:
+class CartGroup(Value):
     supplier_id: strawberry.Private[int]
     goods: Money = strawberry.field(description="选中商品金额。Selected goods.")
     shipping: Money = strawberry.field(description="运费。Shipping fee.")
-
-    @strawberry.field(description="供应商。The supplier.")
-    async def supplier(self, info: Info) -> SupplierRef | None:
-        found: SupplierRef | None = await info.context.load.one("Supplier", self.supplier_id)
-        return found
+    supplier: SupplierRef | None = one("supplier_id", "Supplier", "供应商。The supplier.")
 
 
 @strawberry.type(description="选中商品的费用。What the selected lines cost.")

@@ -1,14 +1,18 @@
 """Values that every word uses: money, pages, problems."""
 
-from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated, Any, Generic, Self, TypeVar
 
 import strawberry
 
 from app import money
+from app.auth import Viewer
+from app.db import Reader
 from app.errors import Locale as LocaleCode
 from app.errors import MallError
+from app.services import pages
+from schema.fields import tally
+from schema.reads import PageOf
 
 T = TypeVar("T")
 
@@ -38,7 +42,7 @@ class Money:
             Locale, strawberry.argument(description="语言。Language.")
         ] = Locale.ZH_CN,
     ) -> str:
-        return money.formatted(self.amount_minor, locale.value)
+        return money.formatted(self.amount_minor, locale)
 
     @classmethod
     def of(cls, amount_fen: int) -> Self:
@@ -65,16 +69,17 @@ class Edge(Generic[T]):
     node: T = strawberry.field(description="这一项。The item.")
 
 
+async def _total(db: Reader, viewer: Viewer, page_of: PageOf) -> int:
+    return await pages.count(db, (await page_of.settled(db)).listed(viewer))
+
+
 @strawberry.type(description="分页列表。A page of a list.")
 class Connection(Generic[T]):
     edges: list[Edge[T]] = strawberry.field(description="带游标的各项。Items with cursors.")
     nodes: list[T] = strawberry.field(description="各项。The items.")
     page_info: PageInfo = strawberry.field(description="翻页信息。Where the page stands.")
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
-
-    @strawberry.field(description="总数，被选择时才统计。Counted only when selected.")
-    async def total_count(self) -> int | None:
-        return await self.count()
+    page_of: strawberry.Private[PageOf]
+    total_count: int | None = tally(_total, "总数，被选择时才统计。Counted only when selected.")
 
 
 @strawberry.enum(description="业务拒绝的稳定代码。Stable codes of refusals.")

@@ -1,7 +1,8 @@
 """Declared read fields: one line says what a field is, two executors can resolve it.
 
-A declaration stays readable on the class (`Entity.declared()`), so that a compiled plan can use it;
-the generic resolver built here goes through the batch loaders of the context.
+A declaration stays readable on the class (`declared_of`), so that a compiled plan can use it; the
+generic resolver built here goes through the batch loaders of the context. No type has an
+asynchronous resolver beside these: whatever else a field does, it does with what its object holds.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,9 +17,11 @@ from app import ids
 from app.auth import Viewer
 from app.context import Info
 from app.db import Reader
+from schema.reads import PageOf
 
 VisibleTo = Callable[[Viewer], Select[Any]]
 BatchRead = Callable[[Reader, Viewer, Sequence[Any]], Awaitable[Sequence[Any]]]
+TallyRead = Callable[[Reader, Viewer, PageOf], Awaitable[Any]]
 
 ENTITIES: dict[str, type["Entity"]] = {}
 _DECLARED = "jishi.declared"
@@ -27,7 +30,10 @@ E = TypeVar("E", bound="Entity")
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Declared:
-    """What a read field is. `columns` are the columns of its own row that it needs."""
+    """What a read field is. `columns` are the columns of its own row that it needs.
+
+    The row of an entity is the table's row, that of a `Value` is the value itself.
+    """
 
     columns: tuple[str, ...]
 
@@ -72,10 +78,40 @@ class Many(Declared):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Batch(Declared):
-    """Values for many rows at once by a function of a service; same order as the rows."""
+    """Values for many rows at once by a function of a service; same order as the rows.
+
+    `read` gets rows with at least `columns`, and always `id`; fields of the same rows with the same
+    `read` share what it read. `wrap` makes the GraphQL value of each. What is `live` changes from
+    one moment to the next, so no answer that holds it is kept.
+    """
 
     read: BatchRead
     wrap: Callable[[Any], Any] = field(default=lambda value: value)
+    live: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Tally(Declared):
+    """A value counted over the whole list that a page comes from, only when it is selected.
+
+    `read` gets the read that the page was made from, settled or not; `wrap` makes the GraphQL
+    value. No columns: the connection holds nothing that a tally needs but that read.
+    """
+
+    read: TallyRead
+    wrap: Callable[[Any], Any] = field(default=lambda value: value)
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Stands for an entity that is not read yet.
+
+    Only the loaders of a compiled plan give it, from `context.load.one`: the plan reads it with
+    everything else that the answer needs, and puts null in its place when it is not visible.
+    """
+
+    kind: str
+    key: int
 
 
 @strawberry.interface(description="有全局 ID 的对象。Anything with a global id.")
@@ -84,10 +120,14 @@ class Node:
 
 
 class Entity(Node):
-    """Base of types made from one table row; `visible_to` is their access rule."""
+    """Base of types made from one table row; `visible_to` is their access rule.
+
+    `cacheable` kinds are the catalogue: what a guest sees of them may be shown to other guests.
+    """
 
     row: strawberry.Private[Any]
     visible_to: ClassVar[VisibleTo]
+    cacheable: ClassVar[bool]
 
     @classmethod
     def of(cls, row: Any) -> Self:
@@ -96,15 +136,30 @@ class Entity(Node):
 
     @classmethod
     def declared(cls) -> dict[str, Declared]:
-        """Python field name -> declaration, for the fields that have one."""
-        return {
-            one.python_name: one.metadata[_DECLARED]
-            for one in cls.__strawberry_definition__.fields  # type: ignore[attr-defined]
-            if _DECLARED in one.metadata
-        }
+        """`declared_of` this class."""
+        return declared_of(cls)
 
 
-def entity(description: str, *, visible_to: VisibleTo) -> Callable[[type[E]], type[E]]:
+class Value:
+    """Base of plain types with declared fields: such a value is its own row."""
+
+    @property
+    def row(self) -> Self:
+        return self
+
+
+def declared_of(cls: type) -> dict[str, Declared]:
+    """Python field name -> declaration, for the fields of a type that have one."""
+    return {
+        one.python_name: one.metadata[_DECLARED]
+        for one in cls.__strawberry_definition__.fields  # type: ignore[attr-defined]
+        if _DECLARED in one.metadata
+    }
+
+
+def entity(
+    description: str, *, visible_to: VisibleTo, cacheable: bool = False
+) -> Callable[[type[E]], type[E]]:
     """Makes a Node type out of a class of declared fields; `visible_to` is its access rule."""
 
     def make(cls: type[E]) -> type[E]:
@@ -116,6 +171,7 @@ def entity(description: str, *, visible_to: VisibleTo) -> Callable[[type[E]], ty
         cls.__annotations__ = {"row": private[Any], **cls.__annotations__}
         made = strawberry.type(cls, description=description)
         made.visible_to = staticmethod(visible_to)
+        made.cacheable = cacheable
         ENTITIES[made.__name__] = made
         return made
 
@@ -208,11 +264,26 @@ def batch(
     *,
     columns: Sequence[str] = ("id",),
     wrap: Callable[[Any], Any] = lambda value: value,
+    live: bool = False,
 ) -> Any:
-    declared = Batch(columns=tuple(columns), read=read, wrap=wrap)
+    declared = Batch(columns=tuple(columns), read=read, wrap=wrap, live=live)
 
     async def resolve(root: Any, info: Info) -> Any:
         return await info.context.load.batch(declared, type(root).__name__, root.row)
+
+    return _field(declared, resolve, description)
+
+
+def tally(
+    read: TallyRead, description: str, *, wrap: Callable[[Any], Any] = lambda value: value
+) -> Any:
+    """A field of a connection, which keeps the read that it was made from as `page_of`."""
+    declared = Tally(columns=(), read=read, wrap=wrap)
+
+    async def resolve(root: Any, info: Info) -> Any:
+        context = info.context
+        async with context.resources.database.read() as db:
+            return declared.wrap(await declared.read(db, context.viewer, root.page_of))
 
     return _field(declared, resolve, description)
 

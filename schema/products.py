@@ -1,15 +1,27 @@
 """Goods as clients see them."""
 
 from enum import StrEnum
-from typing import Any
 
 import strawberry
 
-from app.context import Info
+from app.auth import Viewer
+from app.db import Reader
 from app.services import products
-from app.services.products import ProductSort
+from app.services.products import Facets, ProductSort
 from schema.common import Connection, Money
-from schema.fields import Entity, batch, column, computed, entity, key, many, one
+from schema.fields import (
+    Entity,
+    Value,
+    batch,
+    column,
+    computed,
+    entity,
+    key,
+    many,
+    one,
+    tally,
+)
+from schema.reads import PageOf
 from schema.refs import CategoryRef, GroupBuyRef, ProductOptionRef, ProductRef, SkuRef, SupplierRef
 
 strawberry.enum(ProductSort, description="商品排序。Order of products.")
@@ -42,7 +54,7 @@ def _price_range(low_fen: int, high_fen: int) -> PriceRange:
     return PriceRange(low=Money.of(low_fen), high=Money.of(high_fen))
 
 
-@entity("商品类目。A category.", visible_to=products.categories_visible_to)
+@entity("商品类目。A category.", visible_to=products.categories_visible_to, cacheable=True)
 class Category(Entity):
     id: strawberry.ID = key()
     name: str = column("名称。Name.")
@@ -52,7 +64,11 @@ class Category(Entity):
     )
 
 
-@entity("商品的一个选项，如颜色。An option of a product.", visible_to=products.options_visible_to)
+@entity(
+    "商品的一个选项，如颜色。An option of a product.",
+    visible_to=products.options_visible_to,
+    cacheable=True,
+)
 class ProductOption(Entity):
     id: strawberry.ID = key()
     name: str = column("名称。Name.")
@@ -62,6 +78,7 @@ class ProductOption(Entity):
 @entity(
     "商品规格，库存与价格的单位。What is priced, stocked and sold.",
     visible_to=products.skus_visible_to,
+    cacheable=True,
 )
 class Sku(Entity):
     id: strawberry.ID = key()
@@ -81,10 +98,10 @@ class Sku(Entity):
         wrap=Money.maybe,
     )
     weight_g: int = column("重量（克）。Weight in grams.")
-    available: int = batch(products.available, "可售数量。Units that can be bought now.")
+    available: int = batch(products.available, "可售数量。Units that can be bought now.", live=True)
 
 
-@entity("商品。A product.", visible_to=products.visible_to)
+@entity("商品。A product.", visible_to=products.visible_to, cacheable=True)
 class Product(Entity):
     id: strawberry.ID = key()
     title: str = column("标题。Title.")
@@ -121,25 +138,17 @@ class Product(Entity):
 
 
 @strawberry.type(description="某类目下的商品数。Products of a category.")
-class CategoryFacet:
+class CategoryFacet(Value):
     category_id: strawberry.Private[int]
     count: int = strawberry.field(description="商品数。How many.")
-
-    @strawberry.field(description="类目。The category.")
-    async def category(self, info: Info) -> CategoryRef | None:
-        found: CategoryRef | None = await info.context.load.one("Category", self.category_id)
-        return found
+    category: CategoryRef | None = one("category_id", "Category", "类目。The category.")
 
 
 @strawberry.type(description="某供应商的商品数。Products of a supplier.")
-class SupplierFacet:
+class SupplierFacet(Value):
     supplier_id: strawberry.Private[int]
     count: int = strawberry.field(description="商品数。How many.")
-
-    @strawberry.field(description="供应商。The supplier.")
-    async def supplier(self, info: Info) -> SupplierRef | None:
-        found: SupplierRef | None = await info.context.load.one("Supplier", self.supplier_id)
-        return found
+    supplier: SupplierRef | None = one("supplier_id", "Supplier", "供应商。The supplier.")
 
 
 @strawberry.type(description="某价格带的商品数。Products of a price band.")
@@ -156,14 +165,29 @@ class ProductFacets:
     prices: list[PriceFacet] = strawberry.field(description="按价格。By price band.")
 
 
+async def _counted(db: Reader, viewer: Viewer, page_of: PageOf) -> Facets:
+    narrowed = (await page_of.settled(db)).narrowed
+    return await products.facets(db, viewer, filter=narrowed["filter"], match=narrowed["match"])
+
+
+def _facets(counted: Facets) -> ProductFacets:
+    return ProductFacets(
+        categories=[
+            CategoryFacet(category_id=key, count=count) for key, count in counted.categories
+        ],
+        suppliers=[SupplierFacet(supplier_id=key, count=count) for key, count in counted.suppliers],
+        prices=[
+            PriceFacet(low=Money.of(b.low_fen), high=Money.maybe(b.high_fen), count=b.count)
+            for b in counted.price_bands
+        ],
+    )
+
+
 @strawberry.type(description="商品列表。A page of products.")
 class ProductConnection(Connection[Product]):
-    read_facets: strawberry.Private[Any]
-
-    @strawberry.field(description="筛选项，被选择时才统计。Counted only when selected.")
-    async def facets(self) -> ProductFacets:
-        facets: ProductFacets = await self.read_facets()
-        return facets
+    facets: ProductFacets = tally(
+        _counted, "筛选项，被选择时才统计。Counted only when selected.", wrap=_facets
+    )
 
 
 @strawberry.input(description="商品筛选。Narrows a list of products.")

@@ -19,6 +19,7 @@ class SupplierStatus(StrEnum):
 @entity(
     "供应商：货权、发货与售后的主体。Owns the goods and ships them.",
     visible_to=suppliers.visible_to,
+    cacheable=True,
 )
 class Supplier(Entity):
     id: strawberry.ID = key()

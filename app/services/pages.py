@@ -1,7 +1,7 @@
-"""Pages of a list by keyset: the next one begins after the last row's values, not at a count."""
+"""Lists in an order, and their pages by keyset: the next one begins after the last row's values."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,48 @@ Order = Sequence[tuple[ColumnElement[Any], bool]]
 
 
 @dataclass(frozen=True, slots=True)
+class Listing:
+    """Which rows a list has, and in which order.
+
+    The statement selects all columns of its table, and every column of `order` under its own name;
+    none of these is ever NULL. A function that makes a listing takes bound parameters where it
+    takes numbers and texts: it asks of such a value only whether it is None.
+    """
+
+    statement: Select[Any]
+    order: Order
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the columns that a cursor of this list carries."""
+        return tuple(str(column.key) for column, _ in self.order)
+
+    def top(self, limit: Any) -> Select[Any]:
+        """The first `limit` rows in the list's order."""
+        ordered = self.statement.order_by(
+            *(c.desc() if down else c.asc() for c, down in self.order)
+        )
+        return ordered.limit(limit)
+
+    def past(self, values: Sequence[Any]) -> "Listing":
+        """The rest of the list behind the row with these values of `order`."""
+        steps: list[ColumnElement[bool]] = []
+        same: list[ColumnElement[bool]] = []
+        for (column, down), value in zip(self.order, values, strict=True):
+            steps.append(and_(*same, column < value if down else column > value))
+            same.append(column == value)
+        return replace(self, statement=self.statement.where(or_(*steps)))
+
+    def values_of(self, cursor: list[Any]) -> list[Any]:
+        """What `past` takes, from the JSON values of a cursor; BadCursor for another order's."""
+        if len(cursor) != len(self.order):
+            raise BadCursor
+        return [
+            _typed(column, value) for (column, _), value in zip(self.order, cursor, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     rows: list[Row[Any]]
     has_next: bool
@@ -27,41 +69,23 @@ class Page:
         return [_plain(getattr(row, key)) for key in self.keys]
 
 
-async def keyset(
-    db: Reader, statement: Select[Any], order: Order, first: int, after: list[Any] | None
-) -> Page:
-    """The first `first` rows (at most MAX_PAGE) past the values `after`.
+async def keyset(db: Reader, listing: Listing, first: int, after: list[Any] | None = None) -> Page:
+    """The first `first` rows (at most MAX_PAGE) past the cursor values `after`.
 
-    Every column of `order` is selected by the statement under its own name and never NULL.
     Raises BadCursor for values of another order.
     """
-    if after is not None:
-        statement = statement.where(_past(order, after))
     size = max(0, min(first, MAX_PAGE))
-    ordered = statement.order_by(*(c.desc() if down else c.asc() for c, down in order))
-    rows = await db.all(ordered.limit(size + 1))
-    keys = tuple(str(column.key) for column, _ in order)
-    return Page(rows[:size], len(rows) > size, keys)
+    rest = listing if after is None else listing.past(listing.values_of(after))
+    rows = await db.all(rest.top(size + 1))
+    return Page(rows[:size], len(rows) > size, listing.keys)
 
 
-async def count(db: Reader, statement: Select[Any]) -> int:
-    """How many rows the statement would give."""
-    return int(await db.value(select(func.count()).select_from(statement.subquery())))
+async def count(db: Reader, listing: Listing) -> int:
+    """How many rows the list has in all."""
+    return int(await db.value(select(func.count()).select_from(listing.statement.subquery())))
 
 
-def _past(order: Order, after: list[Any]) -> ColumnElement[bool]:
-    if len(after) != len(order):
-        raise BadCursor
-    steps: list[ColumnElement[bool]] = []
-    same: list[ColumnElement[bool]] = []
-    for (column, down), value in zip(order, after, strict=True):
-        bound = _bound(column, value)
-        steps.append(and_(*same, column < bound if down else column > bound))
-        same.append(column == bound)
-    return or_(*steps)
-
-
-def _bound(column: ColumnElement[Any], value: Any) -> Any:
+def _typed(column: ColumnElement[Any], value: Any) -> Any:
     if isinstance(column.type, Utc):
         try:
             return datetime.fromisoformat(value)

@@ -8,6 +8,7 @@ import pytest
 from app.auth import Role, Viewer
 from app.errors import BadCursor, NotFound
 from app.services import products, products_store, stocks
+from app.services.pages import count, keyset
 from app.services.products import PriceBand, ProductFilter, ProductSort
 from app.services.products_store import ProductDraft, SkuDraft
 from app.tables.products import SkuRow
@@ -44,8 +45,10 @@ async def found(
     sort: ProductSort = ProductSort.DEFAULT,
 ) -> list[int]:
     async with mall.database.read() as db:
-        page = await products.page(db, viewer, filter=filter, search=search, sort=sort, first=100)
-        assert await products.count(db, viewer, filter=filter, search=search) == len(page.rows)
+        match = await products.match_of(db, search)
+        listing = products.listing(viewer, filter=filter, sort=sort, match=match)
+        page = await keyset(db, listing, 100)
+        assert await count(db, listing) == len(page.rows)
     return [row.id for row in page.rows]
 
 
@@ -195,10 +198,10 @@ async def test_pages_meet_without_gap_or_repetition(any_mall: Mall, sort: Produc
     seen: list[int] = []
     after: list[Any] | None = None
     async with mall.database.read() as db:
+        match = await products.match_of(db, "大米")
+        listing = products.listing(GUEST, filter=ALL, sort=sort, match=match)
         for _ in range(4):
-            page = await products.page(
-                db, GUEST, filter=ALL, search="大米", sort=sort, first=2, after=after
-            )
+            page = await keyset(db, listing, 2, after)
             seen += [row.id for row in page.rows]
             after = page.key_of(page.rows[-1])
     assert (seen, page.has_next) == (whole, False)
@@ -207,11 +210,10 @@ async def test_pages_meet_without_gap_or_repetition(any_mall: Mall, sort: Produc
 
 @pytest.mark.parametrize("after", [[], [1], [1, 2, 3], ["x", 1], [None, 1], [1, True]])
 async def test_a_cursor_of_another_order_is_refused(mall: Mall, after: list[Any]) -> None:
+    listing = products.listing(GUEST, filter=ALL, sort=ProductSort.SALES, match=None)
     async with mall.database.read() as db:
         with pytest.raises(BadCursor):
-            await products.page(
-                db, GUEST, filter=ALL, search=None, sort=ProductSort.SALES, first=2, after=after
-            )
+            await keyset(db, listing, 2, after)
 
 
 async def test_facets_count_what_the_other_filters_leave(any_mall: Mall) -> None:
@@ -223,10 +225,11 @@ async def test_facets_count_what_the_other_filters_leave(any_mall: Mall) -> None
     await shelved(mall, "大米图案毛巾", supplier_id=other, category_id=cloth, price_fen=40_000)
     await shelved(mall, "袜子", supplier_id=other, category_id=cloth)
     async with mall.database.read() as db:
+        match = await products.match_of(db, "大米")
         facets = await products.facets(
-            db, GUEST, filter=ProductFilter(supplier_id=one), search="大米"
+            db, GUEST, filter=ProductFilter(supplier_id=one), match=match
         )
-        whole = await products.facets(db, GUEST, filter=ALL, search="大米")
+        whole = await products.facets(db, GUEST, filter=ALL, match=match)
     assert facets.categories == ((grain, 3),)
     assert facets.suppliers == ((one, 3), (other, 1))
     assert facets.price_bands == (PriceBand(0, 2000, 2), PriceBand(2000, 5000, 1))
@@ -247,7 +250,7 @@ async def test_category_facets_go_one_level_below_the_filter(any_mall: Mall) -> 
     for category, expected in levels.items():
         async with mall.database.read() as db:
             facets = await products.facets(
-                db, GUEST, filter=ProductFilter(category_id=category), search=None
+                db, GUEST, filter=ProductFilter(category_id=category), match=None
             )
         assert facets.categories == expected
 
@@ -265,7 +268,7 @@ async def test_a_searched_page_costs_two_statements(mall: Mall) -> None:
         await shelved(mall, f"五常大米{number}")
     with mall.selects() as selects:
         async with mall.database.read() as db:
-            await products.page(
-                db, GUEST, filter=ALL, search="五常大米", sort=ProductSort.DEFAULT, first=5
-            )
+            match = await products.match_of(db, "五常大米")
+            listing = products.listing(GUEST, filter=ALL, sort=ProductSort.DEFAULT, match=match)
+            await keyset(db, listing, 5)
     assert len(selects) == 2
