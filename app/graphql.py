@@ -2,12 +2,12 @@
 
 import logging
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError, lexicographic_sort_schema, print_schema
-from strawberry.extensions import MaxTokensLimiter
+from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.schema.schema import StreamResult
@@ -31,6 +31,7 @@ from resolvers.products import ProductQuery
 from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
 
+MOST_TOKENS = 2000  # of a document; the parser stops there
 _log = logging.getLogger("jishi.graphql")
 _QUERIES = (
     AccountQuery,
@@ -60,7 +61,14 @@ _DESCRIPTIONS = {
 
 
 class MallSchema(strawberry.Schema):
-    """Logs what is a bug, stays silent about what is a refusal; `execute` runs no stream."""
+    """Logs what is a bug, stays silent about what is a refusal; `execute` runs no stream.
+
+    `prepare` sees every operation before it is parsed: the edge puts in what it knows already.
+    """
+
+    def __init__(self, query: type, **options: Any) -> None:
+        super().__init__(query, extensions=[_Preparation], **options)
+        self.prepare: Callable[[ExecutionContext], None] = _limit_tokens
 
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
@@ -88,6 +96,20 @@ class MallSchema(strawberry.Schema):
         locale = context.viewer.locale if isinstance(context, Context) else "zh"
         for error in errors:
             coded(error, locale)
+
+
+class _Preparation(SchemaExtension):
+    """Works before parsing, outside of it: an error there would end a stream without an answer."""
+
+    def on_operation(self) -> Iterator[None]:
+        schema = self.execution_context.schema
+        assert isinstance(schema, MallSchema)
+        schema.prepare(self.execution_context)
+        yield
+
+
+def _limit_tokens(execution: ExecutionContext) -> None:
+    execution.parse_options["max_tokens"] = MOST_TOKENS
 
 
 async def _refused(context: Context) -> AsyncGenerator[PreExecutionError]:
@@ -137,7 +159,6 @@ def build() -> MallSchema:
         subscription=_merged("Subscription", _SUBSCRIPTIONS),
         types=list(ENTITIES.values()),
         config=StrawberryConfig(auto_camel_case=True),
-        extensions=[lambda: MaxTokensLimiter(max_token_count=2000)],
     )
 
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import graphql, search
 from app.auth import Tokens
@@ -23,6 +23,8 @@ from app.db import Database
 from app.edge import health, playground
 from app.edge.body_limit import BodyLimit
 from app.edge.endpoint import Endpoint
+from app.edge.invalidation import Invalidation
+from app.edge.response_cache import ResponseCache
 from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.ids import CursorSigner
@@ -33,6 +35,8 @@ from app.workers import background
 from app.workers.answers import Answers
 from llm.engine import open_engine
 from llm.protocol import Engine
+
+PATH = "/graphql"
 
 
 async def check_servers(settings: Settings) -> None:
@@ -89,8 +93,11 @@ async def open_resources(
         )
 
 
-class _GraphQLRoute:
-    """Hands /graphql to the endpoint that the lifespan has made."""
+class _GraphQL:
+    """Hands /graphql to the endpoint that the lifespan has made.
+
+    As the last middleware it spares plain requests the router and what stands before it.
+    """
 
     endpoint: Endpoint | None = None
 
@@ -98,33 +105,61 @@ class _GraphQLRoute:
         assert self.endpoint is not None
         await self.endpoint(scope, receive, send)
 
+    def before(self, router: ASGIApp) -> ASGIApp:
+        async def chosen(scope: Scope, receive: Receive, send: Send) -> None:
+            is_ours = scope["type"] == "http" and scope["path"] == PATH
+            await (self if is_ours else router)(scope, receive, send)
+
+        return chosen
+
+
+def _keep_true(cache: ResponseCache, resources: Resources) -> list[asyncio.Task[None]]:
+    """Lets commits empty the cache, with Redis those of other processes too; tasks to cancel."""
+    if resources.settings.redis_url is None:
+        resources.database.on_commit(cache.touched)
+        return []
+    invalidation = Invalidation(cache, resources.bus)
+    resources.database.on_commit(invalidation.touched)
+    return [
+        asyncio.create_task(invalidation.tell(), name="cache-tell"),
+        asyncio.create_task(invalidation.follow(), name="cache-follow"),
+    ]
+
 
 def create_app(settings: Settings, **twins: Any) -> Starlette:
     """The ASGI application; `twins` are the keyword arguments of `open_resources`."""
-    schema, route = graphql.build(), _GraphQLRoute()
+    schema, endpoint = graphql.build(), _GraphQL()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         async with open_resources(settings, **twins) as resources:
-            route.endpoint = Endpoint(schema, resources)
+            cache = ResponseCache(ttl_s=settings.response_cache_s)
+            endpoint.endpoint = Endpoint(schema, resources, cache)
             stop = asyncio.Event()
             loops = background.start(resources.database, resources.payments, stop)
             loops.append(asyncio.create_task(asyncio.to_thread(search.warm_up), name="warm-up"))
+            followers = _keep_true(cache, resources)
             try:
                 yield {"resources": resources}
             finally:
                 stop.set()
-                await asyncio.wait(loops, timeout=5)
+                for task in followers:
+                    task.cancel()
+                await asyncio.wait([*loops, *followers], timeout=5)
 
     return Starlette(
         routes=[
             Route("/", RedirectResponse("/playground")),
-            Route("/graphql", route),
-            WebSocketRoute("/graphql", route),
+            Route(PATH, endpoint),
+            WebSocketRoute(PATH, endpoint),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
             *playground.routes(settings.playground),
         ],
-        middleware=[Middleware(RequestLog), Middleware(BodyLimit, limit=settings.body_limit)],
+        middleware=[
+            Middleware(RequestLog, lines=settings.access_log),
+            Middleware(BodyLimit, limit=settings.body_limit),
+            Middleware(endpoint.before),
+        ],
         lifespan=lifespan,
     )

@@ -2,11 +2,15 @@
 
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from app.telemetry import AccessLog
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "llm" / "models" / "jishi-writer-q8_0.gguf"
 DATABASE_URL = "sqlite+aiosqlite:///var/jishi.db"
@@ -30,6 +34,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     log_level: str = "INFO"
+    access_log: AccessLog = "errors"
+    response_cache_s: float = 5.0
     playground: Path = Path(__file__).parent.parent / "clients" / "playground" / "dist"
     body_limit: int = 256 * 1024
     frame_limit: int = 64 * 1024
@@ -48,6 +54,8 @@ class Settings:
             host=env.get("JISHI_HOST", "127.0.0.1"),
             port=_number(env, "JISHI_PORT", 8000, low=0, high=65535),
             log_level=_log_level(env.get("JISHI_LOG_LEVEL", "INFO")),
+            access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
+            response_cache_s=_seconds(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
         )
 
 
@@ -69,6 +77,16 @@ def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: 
     if not value.isascii() or not value.isdigit() or not low <= int(value) <= high:
         raise BadSetting(f"{name} must be a number from {low} to {high}, not {value!r}")
     return int(value)
+
+
+def _seconds(env: Mapping[str, str], name: str, default: float, *, high: int) -> float:
+    value = env.get(name)
+    if value is None:
+        return default
+    with suppress(ValueError):
+        if 0 <= float(value) <= high:
+            return float(value)
+    raise BadSetting(f"{name} must be seconds from 0 to {high}, not {value!r}")
 
 
 def _database_url(value: str) -> str:
@@ -122,3 +140,10 @@ def _log_level(value: str) -> str:
     if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         raise BadSetting(f"JISHI_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {value!r}")
     return value.upper()
+
+
+def _access_log(value: str) -> AccessLog:
+    for known in get_args(AccessLog):
+        if value.lower() == known:
+            return cast("AccessLog", known)
+    raise BadSetting(f"JISHI_ACCESS_LOG must be all, errors or off, not {value!r}")

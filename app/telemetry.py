@@ -6,11 +6,13 @@ import sys
 import time
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import Literal
 
 import orjson
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+AccessLog = Literal["all", "errors", "off"]
+SLOW_S = 1.0
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 _log = logging.getLogger("jishi.access")
 
@@ -42,38 +44,56 @@ def start_logging(level: str) -> None:
 
 
 class RequestLog:
-    """Gives every request an id (or keeps the caller's), answers with it, logs one line."""
+    """Gives every request an id (or keeps the caller's), answers with it, logs a line.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    A line costs as much as a small answer (70 us), so by default only refusals, failures and
+    answers that began late get one. A websocket counts as answered when it is accepted.
+    """
+
+    def __init__(self, app: ASGIApp, lines: AccessLog = "errors") -> None:
+        self._app, self._lines = app, lines
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        own = given if given.isascii() and given.isalnum() and len(given) <= 64 else ""
-        scope["request_id"] = own or secrets.token_hex(8)
-        token, began, status = request_id.set(scope["request_id"]), time.perf_counter(), 0
+        own = scope["request_id"] = _id_of(scope)
+        began, answered, status = time.perf_counter(), 0.0, 0
+        token = request_id.set(own)
 
         async def answer(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", scope["request_id"].encode()),
-                ]
+            nonlocal answered, status
+            if not status:
+                answered, status = time.perf_counter(), _status(message)
+                if message["type"] == "http.response.start":
+                    headers = message.get("headers", ())
+                    message["headers"] = [*headers, (b"x-request-id", own.encode())]
             await send(message)
 
         try:
             await self._app(scope, receive, answer)
         finally:
-            fields = {
-                "method": scope.get("method", "WS"),
-                "path": scope["path"],
-                "status": status,
-                "ms": round((time.perf_counter() - began) * 1000, 1),
-            }
-            _log.info("request", extra={"fields": fields})
+            is_fine = 0 < status < 400 and answered - began < SLOW_S
+            if self._lines == "all" or (self._lines == "errors" and not is_fine):
+                ms = round((time.perf_counter() - began) * 1000, 1)
+                method = scope.get("method", "WS")
+                fields = {"method": method, "path": scope["path"], "status": status, "ms": ms}
+                _log.info("request", extra={"fields": fields})
             request_id.reset(token)
+
+
+def _id_of(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            if given.isascii() and given.isalnum() and len(given) <= 64:
+                return str(given)
+            break
+    return secrets.token_hex(8)
+
+
+def _status(message: Message) -> int:
+    """What the first message of an answer says; a websocket's says it as HTTP would."""
+    if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+        return int(message["status"])
+    return 101 if message["type"] == "websocket.accept" else 403

@@ -1,9 +1,10 @@
 """Refuses bodies that are too large, by their length header and by counting."""
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.endpoint import refusal
+
+_LONGEST_NUMBER = 18  # digits of a length that is worth reading
 
 
 class _TooLarge(Exception):
@@ -18,11 +19,21 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = refusal(413, "BODY_TOO_LARGE", f"at most {self._limit} bytes")
-        length = Headers(scope=scope).get("content-length", "0")
-        if not length.isdigit() or int(length) > self._limit:
-            await answer(scope, receive, send)
-            return
+        has_length = is_chunked = False
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                has_length = True
+                if not self._allows(value):
+                    await self._refuse(scope, receive, send)
+                    return
+            elif name == b"transfer-encoding":
+                is_chunked = True
+        if has_length and not is_chunked:  # the server lets no more through than was said
+            await self._app(scope, receive, send)
+        else:
+            await self._count(scope, receive, send)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send) -> None:
         read = 0
 
         async def counted() -> Message:
@@ -36,4 +47,11 @@ class BodyLimit:
         try:
             await self._app(scope, counted, send)
         except _TooLarge:
-            await answer(scope, receive, send)
+            await self._refuse(scope, receive, send)
+
+    def _allows(self, length: bytes) -> bool:
+        return length.isdigit() and len(length) <= _LONGEST_NUMBER and int(length) <= self._limit
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = refusal(413, "BODY_TOO_LARGE", f"at most {self._limit} bytes")
+        await answer(scope, receive, send)

@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 from cross_web import HTTPException
-from starlette.requests import HTTPConnection, Request
+from graphql import GraphQLError
+from graphql import OperationType as OperationKind
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
@@ -23,8 +25,11 @@ from strawberry.types.graphql import OperationType
 
 from app.auth import Role, Viewer
 from app.context import Context, Resources
+from app.edge.documents import Documents
+from app.edge.operations import asked, heads, posted, read_body, replayed
+from app.edge.response_cache import ResponseCache
 from app.errors import InvalidToken, Locale, RequestError
-from app.graphql import MallSchema
+from app.graphql import MallSchema, coded
 from resolvers.loaders import Loaders
 
 STREAMS_PER_SOCKET = 50
@@ -35,8 +40,10 @@ _REASONS = {
     405: "METHOD_NOT_ALLOWED",
     415: "UNSUPPORTED_TYPE",
 }
-
-
+_ALLOWED = {"GET": {OperationKind.QUERY}, "POST": {OperationKind.QUERY, OperationKind.MUTATION}}
+Headers = tuple[tuple[bytes, bytes], ...]
+_PRIVATE: Headers = ((b"cache-control", b"no-store"),)
+_VARY = b"Accept-Language, Authorization, X-Guest-Token"
 _STREAMS = (
     "a subscription needs a stream: the websocket protocol graphql-transport-ws, or "
     "Accept: text/event-stream"
@@ -73,7 +80,7 @@ class Endpoint(GraphQL[Context, None]):
     websocket_adapter_class = TextAdapter
     graphql_transport_ws_handler_class = TransportHandler
 
-    def __init__(self, schema: MallSchema, resources: Resources) -> None:
+    def __init__(self, schema: MallSchema, resources: Resources, cache: ResponseCache) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
@@ -81,28 +88,74 @@ class Endpoint(GraphQL[Context, None]):
             connection_init_wait_timeout=INIT_WAIT,
             max_subscriptions_per_connection=STREAMS_PER_SOCKET,
         )
-        self._resources = resources
+        self.documents = Documents(schema, resources.database.dialect)
+        self._resources, self._cache = resources, cache
+        age = f"public, max-age={int(cache.ttl_s)}".encode()
+        self._public: Headers = ((b"cache-control", age), (b"vary", _VARY))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
+        given = heads(scope)
         try:
-            _check_form(scope)
-            response = await self.run(Request(scope, receive))
+            _check_form(scope["method"], given)
+            if _is_plain(scope["method"], given):
+                is_get = scope["method"] == "GET"
+                raw = scope["query_string"] if is_get else await read_body(receive)
+                if (answer := await self._straight(scope, given, raw)) is not None:
+                    await _send(send, *answer)
+                    return
+                request = Request(scope, receive if is_get else replayed(raw, receive))
+            else:
+                request = Request(scope, receive)
+            response = await self.run(request)
+        except ClientDisconnect:
+            return
         except HTTPException as refused:
             code = _REASONS.get(refused.status_code, "BAD_REQUEST")
             response = refusal(refused.status_code, code, refused.reason)
             if refused.status_code == 405:
                 response.headers["allow"] = "GET, POST" if scope["method"] != "GET" else "POST"
         except RequestError as refused:
-            response = refusal(401, refused.code, refused.message(locale_of(scope_headers(scope))))
+            response = refusal(401, refused.code, refused.message(_locale_of(given)))
+        response.headers.setdefault("cache-control", "no-store")
         await response(scope, receive, send)
+
+    async def _straight(
+        self, scope: Scope, given: Mapping[bytes, bytes], raw: bytes
+    ) -> tuple[bytes, Headers] | None:
+        """The answer and what caches are told, kept or by a plan; None for Strawberry's view."""
+        method, locale = scope["method"], _locale_of(given)
+        authorization = given.get(b"authorization", b"").decode("latin-1")
+        guest = given.get(b"x-guest-token", b"").decode("latin-1")
+        is_anonymous = not authorization and not guest
+        key, caching = (method, raw, locale), self._public if method == "GET" else _PRIVATE
+        if is_anonymous and (known := self._cache.get(key)) is not None:
+            return known, caching
+        viewer = self._viewer(authorization, guest, locale)
+        operation = asked(raw) if method == "GET" else posted(raw)
+        if operation is None:
+            return None
+        mark = self._cache.mark()
+        context = self._context(viewer, scope.get("request_id", ""))
+        try:
+            plan = self.documents.plan(operation.query, operation.name)
+            if plan is None or plan.kind not in _ALLOWED[method]:
+                return None
+            answer = await plan.run(operation.variables, context)
+        except Exception as bug:  # noqa: BLE001  masked and logged like that of a field
+            return _masked(bug, locale), _PRIVATE
+        body, tags = answer.body, answer.tags
+        # without tags it is personal or live, with none of them it says nothing worth keeping
+        if is_anonymous and tags and self._cache.put(key, body, tags, mark):
+            return body, caching
+        return body, _PRIVATE
 
     async def get_context(self, request: HTTPConnection, response: object) -> Context:  # noqa: ARG002
         """Raises InvalidToken; a websocket tells of it per operation, like a token of its init."""
-        locale = locale_of(request.headers)
         headers, refused = request.headers, None
+        locale = _locale(headers.get("accept-language", ""))
         try:
             viewer = self._viewer(
                 headers.get("authorization"), headers.get("x-guest-token"), locale
@@ -185,25 +238,42 @@ class Endpoint(GraphQL[Context, None]):
         return Viewer(locale=locale)
 
 
-def _check_form(scope: Scope) -> None:
+def _check_form(method: str, given: Mapping[bytes, bytes]) -> None:
     """A POST is exactly application/json, so that no page can send one without a preflight."""
-    media_type = scope_headers(scope).get("content-type", "").partition(";")[0].strip().lower()
-    if scope["method"] == "POST" and media_type != "application/json":
+    media_type = given.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if method == "POST" and media_type != b"application/json":
         raise HTTPException(415, "the content type must be application/json")
+
+
+def _is_plain(method: str, given: Mapping[bytes, bytes]) -> bool:
+    """Is one JSON answer asked for, and by a method that may?"""
+    accept = given.get(b"accept", b"").lower()
+    is_stream = b"text/event-stream" in accept or b"multipart/" in accept
+    return method in {"GET", "POST"} and not is_stream
+
+
+def _masked(bug: Exception, locale: Locale) -> bytes:
+    error = GraphQLError("", original_error=bug)
+    coded(error, locale)
+    return orjson.dumps({"data": None, "errors": [error.formatted]})
+
+
+async def _send(send: Send, body: bytes, caching: Headers) -> None:
+    length = str(len(body)).encode()
+    headers = [(b"content-length", length), (b"content-type", b"application/json"), *caching]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def refusal(status: int, code: str, message: str) -> Response:
     """A refused request as GraphQL over HTTP wants it: errors with a code, no data."""
     body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return Response(orjson.dumps(body), status, media_type="application/json")
+    headers = {"cache-control": "no-store"}
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")
 
 
-def scope_headers(scope: Scope) -> Mapping[str, str]:
-    return HTTPConnection(scope).headers
-
-
-def locale_of(headers: Mapping[str, str]) -> Locale:
-    return _locale(headers.get("accept-language", ""))
+def _locale_of(given: Mapping[bytes, bytes]) -> Locale:
+    return _locale(given.get(b"accept-language", b"").decode("latin-1"))
 
 
 def _locale(languages: str) -> Locale:

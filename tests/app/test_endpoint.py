@@ -159,6 +159,79 @@ async def test_queries_may_come_by_get(server: Server) -> None:
     assert answer.json() == {"data": {"viewer": {"role": "GUEST"}}}
 
 
+async def test_a_get_has_variables_and_a_name_too(server: Server) -> None:
+    query = "query A($n: Int!) { products(first: $n) { totalCount } } query B { viewer { role } }"
+    given = {"query": query, "variables": '{"n": 1}', "operationName": "A", "extensions": "{}"}
+    answer = await server.client.get("/graphql", params=given)
+    assert list(answer.json()["data"]) == ["products"]
+    answer = await server.client.get("/graphql", params=given | {"operationName": "B"})
+    assert answer.json() == {"data": {"viewer": {"role": "GUEST"}}}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"query": ""},
+        {"variables": "{"},
+        {"variables": "[]"},
+        {"variables": ""},
+        {"operationName": "B"},
+        {"operationName": ""},
+        {"extensions": "5"},
+    ],
+    ids=str,
+)
+async def test_a_get_that_is_no_request_is_refused_with_a_code(
+    server: Server, wrong: dict[str, str]
+) -> None:
+    answer = await server.client.get("/graphql", params={"query": VIEWER} | wrong)
+    assert (answer.status_code, code_of(answer)) == (400, "BAD_REQUEST")
+
+
+async def test_a_body_may_come_in_pieces(server: Server) -> None:
+    for query in (VIEWER, "{ products { totalCount } }", "mutation { __typename }"):
+
+        async def pieces(body: bytes = text({"query": query}).encode()) -> Any:
+            for at in range(0, len(body), 7):
+                yield body[at : at + 7]
+
+        answer = await server.client.post("/graphql", content=pieces(), headers=JSON)
+        assert answer.json() == {"data": await server.ask(query)}
+
+
+async def test_a_caller_who_leaves_early_is_no_error(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+    lines = ("POST /graphql HTTP/1.1", "host: x", "content-type: application/json")
+    writer.write("\r\n".join([*lines, "content-length: 100", "", "{"]).encode())
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    assert await server.ask(VIEWER) == {"viewer": {"role": "GUEST"}}
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("method", "query"),
+    [
+        ("POST", VIEWER),
+        ("POST", "{ products { totalCount } }"),
+        ("POST", "{ viewer { password } }"),
+        ("POST", "mutation { __typename }"),
+        ("GET", VIEWER),
+        ("GET", "mutation { __typename }"),
+        ("PUT", VIEWER),
+    ],
+)
+async def test_nobody_keeps_what_is_not_public(server: Server, method: str, query: str) -> None:
+    given: dict[str, Any] = {"params" if method == "GET" else "json": {"query": query}}
+    answer = await server.client.request(method, "/graphql", **given)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["content-type"] == "application/json"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+
+
 async def test_a_mutation_by_get_is_refused_and_changes_nothing(server: Server) -> None:
     query = 'mutation { loginWithCode(input: {platform: DEV, code: "consumer-1"}) { __typename } }'
     async with server.mall.unchanged():
@@ -208,13 +281,30 @@ async def test_a_request_id_of_another_shape_is_replaced(server: Server, given: 
 async def test_what_is_a_bug_is_masked_and_can_be_found_in_the_log(
     server: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.mall.database, "_reading", None)
+    for door in ("_reading", "_lookers"):
+        monkeypatch.setattr(server.mall.database, door, None)
     answer = await post(server, text({"query": "{ products { nodes { id } } }"}))
     (error,) = answer.json()["errors"]
     assert error["message"] == "服务器内部错误"
     assert error["extensions"]["code"] == "INTERNAL"
     assert f"masked error {error['extensions']['error_id']}" in caplog.text
     assert "NoneType" not in answer.text
+
+
+@pytest.mark.parametrize("query", ["{ viewer { ", "{ viewer { password } }"])
+async def test_a_stream_tells_what_is_wrong_with_its_document_every_time(
+    server: Server, query: str
+) -> None:
+    async with server.socket() as mine:
+        for key in ("1", "2"):
+            await mine.start(key, query)
+            frame = await mine.next()
+            assert (frame["id"], frame["type"]) == (key, "error")
+            assert frame["payload"][0]["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
+    for _ in range(2):
+        answer = await post(server, text({"query": query}), accept="text/event-stream")
+        assert '"code":"GRAPHQL_VALIDATION_FAILED"' in answer.text
+        assert "event: complete" in answer.text
 
 
 async def test_a_stream_of_server_sent_events_shows_each_change(server: Server) -> None:

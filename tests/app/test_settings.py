@@ -15,6 +15,7 @@ def test_little_has_to_be_said() -> None:
     assert given.database_url == "sqlite+aiosqlite:///var/jishi.db"
     assert (given.host, given.port, given.redis_url) == ("127.0.0.1", 8000, None)
     assert (given.is_dev, given.model) == (False, str(SHIPPED_MODEL))
+    assert (given.access_log, given.response_cache_s) == ("errors", 5.0)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,11 @@ def test_a_flag_can_be_said_in_words(value: str) -> None:
         ("JISHI_MODEL", "/no/such/file.gguf"),
         ("JISHI_SECRET", "short"),
         ("JISHI_LOG_LEVEL", "LOUD"),
+        ("JISHI_ACCESS_LOG", "some"),
+        ("JISHI_RESPONSE_CACHE_S", "soon"),
+        ("JISHI_RESPONSE_CACHE_S", "-1"),
+        ("JISHI_RESPONSE_CACHE_S", "nan"),
+        ("JISHI_RESPONSE_CACHE_S", "3601"),
     ],
 )
 def test_a_wrong_value_is_named_in_one_line(name: str, value: str) -> None:
@@ -83,3 +89,14 @@ def test_a_developers_secret_is_made_once_and_kept(
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "https://models.example"])
 def test_a_model_may_be_a_server(url: str) -> None:
     assert Settings.from_env({**LEAST, "JISHI_MODEL": url}).model == url
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("0", 0.0), ("0.5", 0.5), ("3600", 3600.0)])
+def test_answers_are_kept_for_seconds_or_not_at_all(value: str, seconds: float) -> None:
+    given = Settings.from_env({**LEAST, "JISHI_RESPONSE_CACHE_S": value})
+    assert given.response_cache_s == seconds
+
+
+@pytest.mark.parametrize("value", ["all", "ERRORS", "off"])
+def test_the_access_log_has_three_ways(value: str) -> None:
+    assert Settings.from_env({**LEAST, "JISHI_ACCESS_LOG": value}).access_log == value.lower()

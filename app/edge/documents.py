@@ -1,0 +1,147 @@
+"""Documents by their text: parsed, validated and planned once."""
+
+import logging
+import sys
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, specified_rules
+from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
+from strawberry.utils.operation import get_operation_type
+
+from app import plan
+from app.graphql import MOST_TOKENS, MallSchema
+from app.plan import Plan, Reason
+
+ENTRIES = 1000
+BYTES = 64 * 1024 * 1024  # of texts and their syntax trees
+TOKEN_BYTES = 560  # of syntax tree per token, measured: 4 KB of text can take 1.1 MB
+ERROR_BYTES = 1000
+SHARE_OF_INVALID = 8  # an eighth, so that a flood of nonsense leaves the good ones alone
+INVALID = Reason("invalid", "the document has errors")
+_log = logging.getLogger("jishi.documents")
+_Key = tuple[str, str | None]
+
+
+@dataclass(slots=True)
+class Document:
+    """What is known of a text under one operation name.
+
+    `ast` is None after a syntax error, `operation` when the text has none of that name, `plan`
+    until it is first asked for.
+    """
+
+    ast: DocumentNode | None
+    errors: list[GraphQLError]
+    operation: OperationType | None
+    weight: int
+    plan: Plan | Reason | None = None
+
+
+class Documents:
+    """The documents used last. Strawberry takes its syntax trees and validation from here too."""
+
+    def __init__(
+        self,
+        schema: MallSchema,
+        dialect: str,
+        *,
+        entries: int = ENTRIES,
+        most_bytes: int = BYTES,
+    ) -> None:
+        self._schema, self._dialect = schema, dialect
+        self._valid = _Kept(entries, most_bytes)
+        self._invalid = _Kept(entries // SHARE_OF_INVALID, most_bytes // SHARE_OF_INVALID)
+        self._counts: Counter[str] = Counter()
+        schema.prepare = self.prepare
+
+    def __len__(self) -> int:
+        return len(self._valid) + len(self._invalid)
+
+    @property
+    def bytes(self) -> int:
+        return self._valid.bytes + self._invalid.bytes
+
+    def counts(self) -> dict[str, int]:
+        """How many requests a plan has taken, and how many not, by the code of the reason."""
+        return dict(self._counts)
+
+    def look_up(self, text: str, operation_name: str | None) -> Document:
+        key = text, operation_name
+        known = self._valid.get(key) or self._invalid.get(key)
+        if known is None:
+            known = self._read(text, operation_name)
+            is_valid = known.operation is not None and not known.errors
+            (self._valid if is_valid else self._invalid).keep(key, known)
+        return known
+
+    def plan(self, text: str, operation_name: str | None) -> Plan | None:
+        """The plan of a document; None, counted by its reason, for what is left to Strawberry."""
+        document = self.look_up(text, operation_name)
+        if document.plan is None:
+            document.plan = self._planned(document, operation_name)
+        if isinstance(document.plan, Reason):
+            self._counts[document.plan.code] += 1
+            return None
+        self._counts["taken"] += 1
+        return document.plan
+
+    def prepare(self, execution: ExecutionContext) -> None:
+        """Spares Strawberry what is known; a syntax error it finds again and tells by itself."""
+        execution.parse_options["max_tokens"] = MOST_TOKENS
+        if not execution.query:
+            return
+        document = self.look_up(execution.query, execution.operation_name)
+        execution.graphql_document = document.ast
+        if document.ast is not None:
+            execution.validation_rules = ()
+            execution.pre_execution_errors = list(document.errors) or None
+
+    def _read(self, text: str, operation_name: str | None) -> Document:
+        size = sys.getsizeof(text)
+        try:
+            ast = parse(text, max_tokens=MOST_TOKENS)
+        except GraphQLError:  # not kept: its traceback would keep the parser alive
+            return Document(None, [], None, size)
+        graph: GraphQLSchema = self._schema._schema  # noqa: SLF001
+        errors = validate_document(graph, ast, tuple(specified_rules))
+        try:
+            operation = get_operation_type(ast, operation_name)
+        except RuntimeError:
+            operation = None
+        size += ast.token_count * TOKEN_BYTES + len(errors) * ERROR_BYTES
+        return Document(ast, errors, operation, size)
+
+    def _planned(self, document: Document, operation_name: str | None) -> Plan | Reason:
+        if document.ast is None or document.errors or document.operation is None:
+            return INVALID
+        made = plan.compile(document.ast, operation_name, self._schema, self._dialect)
+        if isinstance(made, Reason):
+            _log.debug("no plan: %s, %s", made.code, made.text)
+        return made
+
+
+class _Kept:
+    """Documents in the order of their last use, as many as two bounds allow."""
+
+    def __init__(self, entries: int, most_bytes: int) -> None:
+        self.bytes = 0
+        self._entries, self._most_bytes = entries, most_bytes
+        self._kept: OrderedDict[_Key, Document] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: _Key) -> Document | None:
+        known = self._kept.get(key)
+        if known is not None:
+            self._kept.move_to_end(key)
+        return known
+
+    def keep(self, key: _Key, document: Document) -> None:
+        self._kept[key] = document
+        self.bytes += document.weight
+        while len(self._kept) > self._entries or self.bytes > self._most_bytes:
+            self.bytes -= self._kept.popitem(last=False)[1].weight

@@ -1,0 +1,423 @@
+"""From an operation's selections to frames: walked once, with the declarations of the schema."""
+
+import inspect
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, TypeVar
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLLeafType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLUnionType,
+    is_leaf_type,
+)
+from strawberry import Schema
+
+from app import ids
+from app.plan.inputs import FieldArguments
+from app.plan.loads import KeyLoad, ListLoad, Load, ManyLoad
+from app.plan.selections import NotTaken, Picked, Selections
+from app.plan.shapes import (
+    BatchUse,
+    Children,
+    Edge,
+    EntityFrame,
+    Field,
+    Items,
+    Leaf,
+    Made,
+    Names,
+    Source,
+    Sub,
+    ValueFrame,
+)
+from app.tables.columns import Utc
+from schema.fields import (
+    ENTITIES,
+    Batch,
+    Column,
+    Computed,
+    Declared,
+    Entity,
+    Key,
+    Many,
+    One,
+    declared_of,
+)
+
+L = TypeVar("L", bound=Load)
+_DEFINITION = "strawberry-definition"
+_IDS_KEPT = 100_000
+_INT = 2**31
+
+
+class Broken(Exception):
+    """A value is not what the schema promises: the careful path says where."""
+
+
+@dataclass
+class Compiler:
+    """Makes the frames of one operation; raises NotTaken for what it does not know."""
+
+    schema: Schema
+    selections: Selections
+    dialect: str
+    names: Names = field(default_factory=Names)
+    frames: list[EntityFrame] = field(default_factory=list)
+    levels: list[list[Load]] = field(default_factory=list)
+    arguments: list[FieldArguments] = field(default_factory=list)
+    is_live: bool = False
+
+    # where rows come from
+
+    def key_load(self, depth: int, kind: str) -> KeyLoad:
+        for one in self._level(depth):
+            if isinstance(one, KeyLoad) and one.entity is ENTITIES[kind]:
+                return one
+        return self._add(depth, KeyLoad(ENTITIES[kind], self.dialect))
+
+    def many_load(self, depth: int, declared: Many) -> ManyLoad:
+        for one in self._level(depth):
+            if isinstance(one, ManyLoad) and one.declared is declared:
+                return one
+        return self._add(depth, ManyLoad(ENTITIES[declared.kind], self.dialect, declared=declared))
+
+    def list_load(self, kind: str) -> ListLoad:
+        return self._add(0, ListLoad(ENTITIES[kind], self.dialect))
+
+    def _level(self, depth: int) -> list[Load]:
+        while len(self.levels) <= depth:
+            self.levels.append([])
+        return self.levels[depth]
+
+    def _add(self, depth: int, load: L) -> L:
+        self._level(depth).append(load)
+        return load
+
+    # objects
+
+    def entity_frame(
+        self, load: Load, kind: GraphQLObjectType, picked: list[Picked], depth: int
+    ) -> EntityFrame:
+        """A frame of that entity's rows; what lies below it is read one level deeper."""
+        frame = EntityFrame(len(self.frames), load.entity, load)
+        self.frames.append(frame)
+        load.frames.append(frame)
+        self.is_live = self.is_live or not load.entity.cacheable
+        declared = declared_of(load.entity)
+        for one in picked:
+            if one.name == "__typename":
+                frame.fields.append(self.typename(kind, one))
+                continue
+            known = kind.fields[one.name]
+            python_name = known.extensions[_DEFINITION].python_name
+            if python_name not in declared:
+                raise NotTaken("field", f"{kind.name}.{one.name}")
+            frame.fields.append(
+                self._entity_field(frame, kind, known, one, declared[python_name], depth)
+            )
+        return frame
+
+    def value_frame(self, kind: GraphQLObjectType, picked: list[Picked], depth: int) -> ValueFrame:
+        """A frame of a plain type; entities that it leads to are read at `depth`."""
+        frame = ValueFrame(kind.name)
+        origin = kind.extensions[_DEFINITION].origin
+        declared = declared_of(origin)
+        for one in picked:
+            if one.name == "__typename":
+                frame.fields.append(self.typename(kind, one))
+                continue
+            known = kind.fields[one.name]
+            python_name = known.extensions[_DEFINITION].python_name
+            if python_name in declared:
+                frame.fields.append(
+                    self._value_edge(kind, known, one, declared[python_name], depth)
+                )
+            else:
+                raw = self._attribute_or_method(kind, known, one)
+                made = self.made(known.type, one, depth=depth)
+                frame.fields.append(_field(kind, known, one, raw, made))
+        return frame
+
+    def made(self, kind: GraphQLOutputType, picked: Picked, *, depth: int) -> Made:
+        """How values of that type become JSON, with what is selected of them."""
+        kind = _nullable(kind)
+        if isinstance(kind, GraphQLList):
+            each = kind.of_type
+            inner = self.made(each, picked, depth=depth)
+            return Items(inner, is_nullable=not isinstance(each, GraphQLNonNull))
+        if is_leaf_type(kind):
+            return Leaf(kind, self._quick(kind))
+        made = Sub()
+        for one in self._possible(kind):
+            below = self.selections.below(one, picked)
+            origin = one.extensions[_DEFINITION].origin
+            if issubclass(origin, Entity):
+                load = self.key_load(depth, one.name)
+                made.kinds[one.name] = self.entity_frame(load, one, below, depth + 1)
+            else:
+                made.values[origin] = self.value_frame(one, below, depth)
+        return made
+
+    def _possible(self, kind: Any) -> list[GraphQLObjectType]:
+        if isinstance(kind, GraphQLInterfaceType | GraphQLUnionType):
+            return list(self.selections.schema.get_possible_types(kind))
+        return [kind]
+
+    # fields
+
+    def _entity_field(
+        self,
+        frame: EntityFrame,
+        kind: GraphQLObjectType,
+        known: GraphQLField,
+        picked: Picked,
+        declared: Declared,
+        depth: int,
+    ) -> Field:
+        load: Load = frame.load
+        short: Source | None = None
+        match declared:
+            case Key():
+                encode = self.names.name("k", _ids_of(frame.name))
+                raw = _called(encode, [_place(load.column("id"))])
+                made: Made = self.made(known.type, picked, depth=depth)
+            case Column():
+                (name,) = declared.columns
+                raw, made, short = self._column(load, name, known, picked)
+            case Computed():
+                raw, made, short = self._computed(load, declared, known, picked, depth)
+            case One():
+                raw = _place(load.column(declared.columns[0]))
+                made = Edge(self._one(declared, known, picked, depth))
+            case Many():
+                raw = _place(load.column("id"))
+                made = Children(self._many(declared, known, picked, depth))
+            case Batch():
+                self.is_live = self.is_live or declared.live
+                place = self._batch(frame, declared)
+                wrap = self.names.name("w", declared.wrap)
+                raw = _called(wrap, [lambda _row: f"b[{place}]"])
+                made = self.made(known.type, picked, depth=depth)
+                batched = _field(kind, known, picked, raw, made)
+                batched.batch = place
+                return batched
+            case _:
+                raise NotTaken("field", f"{kind.name}.{picked.name}")
+        return _field(kind, known, picked, raw, made, short)
+
+    def _value_edge(
+        self,
+        kind: GraphQLObjectType,
+        known: GraphQLField,
+        picked: Picked,
+        declared: Declared,
+        depth: int,
+    ) -> Field:
+        if not isinstance(declared, One):
+            raise NotTaken("field", f"{kind.name}.{picked.name}")
+        (attribute,) = declared.columns
+        made = Edge(self._one(declared, known, picked, depth))
+        return _field(kind, known, picked, _attribute(attribute), made)
+
+    def _one(self, declared: One, known: GraphQLField, picked: Picked, depth: int) -> EntityFrame:
+        kind = object_of(known.type)
+        load = self.key_load(depth, declared.kind)
+        return self.entity_frame(load, kind, self.selections.below(kind, picked), depth + 1)
+
+    def _many(self, declared: Many, known: GraphQLField, picked: Picked, depth: int) -> EntityFrame:
+        kind = object_of(known.type)
+        load = self.many_load(depth, declared)
+        return self.entity_frame(load, kind, self.selections.below(kind, picked), depth + 1)
+
+    def _column(
+        self, load: Load, name: str, known: GraphQLField, picked: Picked
+    ) -> tuple[Source, Made, Source | None]:
+        place = _place(load.column(name))
+        process = load.processor(name)
+        made = self.made(known.type, picked, depth=0)
+        if process is None:
+            return place, made, None
+        raw = _called(self.names.name("p", process), [place])
+        is_text = self.dialect == "sqlite" and isinstance(load.kind_of(name).type, Utc)
+        if is_text and getattr(_nullable(known.type), "name", "") == "DateTime":
+            return raw, made, _called(self.names.name("t", _instant), [place])
+        return raw, made, None
+
+    def _computed(
+        self, load: Load, declared: Computed, known: GraphQLField, picked: Picked, depth: int
+    ) -> tuple[Source, Made, Source | None]:
+        places = [self._processed(load, name) for name in declared.columns]
+        raw = _called(self.names.name("c", declared.by), places)
+        made = self.made(known.type, picked, depth=depth)
+        by: Any = declared.by
+        if isinstance(made, Leaf) and isinstance(by, type) and issubclass(by, Enum):
+            names = self.names.name("e", {one.value: made.kind.serialize(one) for one in by})
+            return raw, made, lambda row: f"{names}[{places[0](row)}]"
+        return raw, made, None
+
+    def _processed(self, load: Load, name: str) -> Source:
+        place, process = _place(load.column(name)), load.processor(name)
+        return place if process is None else _called(self.names.name("p", process), [place])
+
+    def _batch(self, frame: EntityFrame, declared: Batch) -> int:
+        for place, one in enumerate(frame.batches):
+            if one.declared.read is declared.read:
+                if set(declared.columns) - set(one.declared.columns):
+                    break
+                return place
+        load: Load = frame.load
+        names = list(dict.fromkeys(("id", *declared.columns)))
+        columns = tuple((load.column(name), load.processor(name)) for name in names)
+        kind: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024  made at run time
+        frame.batches.append(BatchUse(declared, kind._make, columns))
+        return len(frame.batches) - 1
+
+    def _attribute_or_method(
+        self, kind: GraphQLObjectType, known: GraphQLField, picked: Picked
+    ) -> Source:
+        definition = known.extensions[_DEFINITION]
+        resolver = definition.base_resolver
+        if resolver is None:
+            return _attribute(definition.python_name)
+        function = resolver.wrapped_func
+        is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+        if is_async or resolver.info_parameter is not None:
+            raise NotTaken("resolver", f"{kind.name}.{picked.name}")
+        method = self.names.name("m", function)
+        arguments = FieldArguments(self.schema, known, definition, picked.nodes[0])
+        if arguments.depend_on_variables:
+            place = len(self.arguments)
+            self.arguments.append(arguments)
+            return lambda row: f"{method}({row}, **a[{place}])"
+        given = self.names.name("g", arguments.coerced(None))
+        return lambda row: f"{method}({row}, **{given})"
+
+    def typename(self, kind: GraphQLObjectType, picked: Picked) -> Field:
+        text = repr(kind.name)
+        leaf = Leaf(self.selections.schema.type_map["String"], lambda _raw: text)  # type: ignore[arg-type]
+        return Field(
+            key=picked.key,
+            nodes=picked.nodes,
+            kind=GraphQLNonNull(leaf.kind),
+            raw=lambda _row: text,
+            made=leaf,
+            where=f"{kind.name}.__typename",
+            is_nullable=False,
+        )
+
+    def _quick(self, kind: GraphQLLeafType) -> Source:
+        """Source of the JSON value where the raw one is as expected; others go to `serialize`."""
+        last = self.names.name("s", kind.serialize)
+        value = f"v{len(self.names.known)}"
+        if isinstance(kind, GraphQLEnumType):
+            members = self.names.name("e", _members(kind))
+            return lambda raw: f"{members}[{raw}]"
+        if kind.name == "Int":
+            return lambda raw: (
+                f"({value} if ({value} := {raw}).__class__ is int"
+                f" and {-_INT} <= {value} < {_INT} else {last}({value}))"
+            )
+        if kind.name in {"String", "ID"}:
+            return lambda raw: (
+                f"({value} if ({value} := {raw}).__class__ is str else {last}({value}))"
+            )
+        if kind.name == "Boolean":
+            return lambda raw: (
+                f"({value} if ({value} := {raw}).__class__ is bool else {last}({value}))"
+            )
+        return lambda raw: f"{last}({raw})"
+
+
+def _field(
+    kind: GraphQLObjectType,
+    known: GraphQLField,
+    picked: Picked,
+    raw: Source,
+    made: Made,
+    short: Source | None = None,
+) -> Field:
+    return Field(
+        key=picked.key,
+        nodes=picked.nodes,
+        kind=known.type,
+        raw=raw,
+        made=made,
+        where=f"{kind.name}.{picked.name}",
+        is_nullable=not isinstance(known.type, GraphQLNonNull),
+        short=short,
+    )
+
+
+def object_of(kind: Any) -> GraphQLObjectType:
+    """The object type inside lists and non-nulls."""
+    while isinstance(kind, GraphQLList | GraphQLNonNull):
+        kind = kind.of_type
+    assert isinstance(kind, GraphQLObjectType)
+    return kind
+
+
+def _nullable(kind: Any) -> Any:
+    return kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+
+
+def _place(number: int) -> Source:
+    return lambda row: f"{row}[{number}]"
+
+
+def _attribute(name: str) -> Source:
+    return lambda row: f"{row}.{name}"
+
+
+def _called(function: str, arguments: list[Source]) -> Source:
+    return lambda row: f"{function}({', '.join(one(row) for one in arguments)})"
+
+
+def _members(kind: GraphQLEnumType) -> dict[Any, str]:
+    made: dict[Any, str] = {}
+    for name, value in kind.values.items():
+        made[value.value] = name
+        made.setdefault(getattr(value.value, "value", value.value), name)
+    return made
+
+
+class _Encoded(dict[int, str]):
+    """Global ids of a kind by key, each made once."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def __missing__(self, key: int) -> str:
+        made = ids.encode(self._kind, key)
+        if len(self) < _IDS_KEPT:
+            self[key] = made
+        return made
+
+
+_encoded: dict[str, Callable[[int], str]] = {}
+
+
+def _ids_of(kind: str) -> Callable[[int], str]:
+    if kind not in _encoded:
+        _encoded[kind] = _Encoded(kind).__getitem__
+    return _encoded[kind]
+
+
+def _instant(text: str | None) -> str | None:
+    """SQLite's text of an instant as GraphQL shows it; SQLAlchemy writes six digits of a second."""
+    if text is None:
+        return None
+    if len(text) != 26:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
+    whole = text[:19] if text.endswith("000000") else text
+    return f"{whole[:10]}T{whole[11:]}+00:00"

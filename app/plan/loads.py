@@ -1,0 +1,248 @@
+"""The statements of a plan: one per level and source, with just the columns that are asked for."""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Select, Table, and_, func, select
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import ColumnElement
+
+from app.auth import Viewer
+from app.db import Reader
+from app.plan.shapes import EntityFrame
+from app.services.pages import MAX_PAGE, Listing
+from app.statements import DIALECTS, Prepared, among, bind, shape_of, symbol_of
+from schema.fields import Entity, Many
+from schema.reads import PageOf
+
+KEY, KEYS, SIZE = "plan_key", "plan_keys", "plan_size"
+Rows = Sequence[Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A viewer as statements see it: what makes another statement, and the values to run with."""
+
+    viewer: Viewer
+    shape: Hashable
+    values: dict[str, Any]
+
+    @classmethod
+    def of(cls, viewer: Viewer) -> "Asker":
+        values: dict[str, Any] = {}
+        shape = shape_of("viewer", viewer, values)
+        return cls(viewer, shape, values)
+
+    @property
+    def symbol(self) -> Viewer:
+        made: Viewer = symbol_of("viewer", self.viewer)
+        return made
+
+
+@dataclass
+class Load:
+    """Rows of one entity for all frames that read it from the same place."""
+
+    entity: type[Entity]
+    dialect: str
+    frames: list[EntityFrame] = field(default_factory=list)
+    columns: dict[str, int] = field(default_factory=dict)
+    _statements: dict[Hashable, Any] = field(default_factory=dict)
+
+    def column(self, name: str) -> int:
+        """The place of a column in the rows, which is made when it is new."""
+        return self.columns.setdefault(name, len(self.columns))
+
+    def kind_of(self, name: str) -> Any:
+        """The type of a column, and whether it is ever NULL."""
+        return self.entity.visible_to(Viewer()).selected_columns[name]
+
+    def processor(self, name: str) -> Callable[[Any], Any] | None:
+        """What makes a Python value of what the driver gives for that column."""
+        dialect = DIALECTS[self.dialect]
+        kind = self.kind_of(name).type.dialect_impl(dialect)
+        made: Callable[[Any], Any] | None = kind.result_processor(dialect, None)
+        return made
+
+    def narrowed(self, statement: Select[Any], more: Iterable[str] = ()) -> Select[Any]:
+        """The statement with this load's columns in their places, then `more` of its own."""
+        columns = statement.selected_columns
+        chosen = [columns[name] for name in (*self.columns, *more)]
+        return statement.with_only_columns(*chosen, maintain_column_froms=True)
+
+    @cached_property
+    def tables(self) -> tuple[str, frozenset[str]]:
+        """The table of the entity, and all that its access rule reads for a guest."""
+        visible = self.entity.visible_to(Viewer())
+        return visible.selected_columns.id.table.name, tables_of(visible)
+
+    def prepared(self, shape: Hashable, build: Callable[[], Select[Any]]) -> Prepared:
+        found: Prepared | None = self._statements.get(shape)
+        if found is None:
+            found = self._statements[shape] = Prepared(build())
+        return found
+
+
+@dataclass
+class KeyLoad(Load):
+    """Entities by their keys; a row's first column is its key."""
+
+    def __post_init__(self) -> None:
+        self.column("id")
+
+    async def read(self, db: Reader, asker: Asker, keys: list[int]) -> Rows:
+        if len(keys) == 1:
+            prepared = self.prepared((asker.shape, True), lambda: self._by_key(asker, one=True))
+            return await db.tuples(prepared, {**asker.values, KEY: keys[0]})
+        prepared = self.prepared((asker.shape, False), lambda: self._by_key(asker, one=False))
+        return await db.tuples(prepared, {**asker.values, KEYS: keys})
+
+    def _by_key(self, asker: Asker, *, one: bool) -> Select[Any]:
+        visible = self.entity.visible_to(asker.symbol)
+        key = visible.selected_columns.id
+        return self.narrowed(visible.where(key == bind(KEY) if one else among(key, KEYS)))
+
+
+@dataclass
+class ManyLoad(Load):
+    """Children of parents by the parents' keys; a row's first column is its parent's key.
+
+    Usually the children of all parents fit into what their limits allow together; only where they
+    do not, a window numbers the rows of every parent, which costs twice as much.
+    """
+
+    declared: Many = field(kw_only=True)
+
+    def __post_init__(self) -> None:
+        self.column(self.declared.foreign_key)
+
+    async def read(self, db: Reader, asker: Asker, keys: list[int]) -> Rows:
+        limit = self.declared.limit
+        if len(keys) == 1:
+            prepared = self.prepared((asker.shape, 1), lambda: self._of_one(asker))
+            return await db.tuples(prepared, {**asker.values, KEY: keys[0]})
+        size = len(keys) * limit + 1
+        prepared = self.prepared((asker.shape, 2), lambda: self._of_many(asker))
+        rows = await db.tuples(prepared, {**asker.values, KEYS: keys, SIZE: size})
+        if len(rows) > limit and (len(rows) == size or _has_more(rows, limit)):
+            prepared = self.prepared((asker.shape, 3), lambda: self._of_each(asker))
+            rows = await db.tuples(prepared, {**asker.values, KEYS: keys})
+        return rows
+
+    def _chosen(self, asker: Asker) -> tuple[Select[Any], ColumnElement[Any]]:
+        visible = self.entity.visible_to(asker.symbol)
+        columns = visible.selected_columns
+        equal = (columns[name] == value for name, value in self.declared.where)
+        return visible.where(and_(True, *equal)), columns[self.declared.foreign_key]  # noqa: FBT003
+
+    def _of_one(self, asker: Asker) -> Select[Any]:
+        chosen, parent = self._chosen(asker)
+        ordered = chosen.where(parent == bind(KEY)).order_by(*self._order(chosen))
+        return self.narrowed(ordered.limit(self.declared.limit))
+
+    def _of_many(self, asker: Asker) -> Select[Any]:
+        chosen, parent = self._chosen(asker)
+        ordered = chosen.where(among(parent, KEYS)).order_by(parent, *self._order(chosen))
+        return self.narrowed(ordered.limit(bind(SIZE)))
+
+    def _of_each(self, asker: Asker) -> Select[Any]:
+        chosen, parent = self._chosen(asker)
+        place = func.row_number().over(partition_by=parent, order_by=self._order(chosen))
+        ranked = chosen.where(among(parent, KEYS)).add_columns(place.label("place")).subquery()
+        names = tuple(self.columns)
+        return (
+            select(*(ranked.c[name] for name in names))
+            .where(ranked.c.place <= self.declared.limit)
+            .order_by(ranked.c[names[0]], ranked.c.place)
+        )
+
+    def _order(self, chosen: Select[Any]) -> list[ColumnElement[Any]]:
+        columns = chosen.selected_columns
+        return [
+            columns[name[1:]].desc() if name.startswith("-") else columns[name].asc()
+            for name in self.declared.order
+        ]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A list as it was read: its rows, whether there are more, and cursor values of a row."""
+
+    rows: Rows
+    has_next: bool = False
+    key_of: Callable[[Sequence[Any]], list[Any]] = list
+
+
+@dataclass
+class ListLoad(Load):
+    """Rows of one root list, in its order."""
+
+    tables_read: frozenset[str] = frozenset()  # by any statement that was made so far
+
+    async def page(self, db: Reader, asker: Asker, read: PageOf, after: list[Any] | None) -> Found:
+        """The page of a settled read; `after` holds the values of its cursor. Raises BadCursor."""
+        values = dict(asker.values)
+        narrowed = tuple(read.narrowed.items())
+        inner = tuple([shape_of(f"given_{name}", value, values) for name, value in narrowed])
+        shape = (asker.shape, inner, after is None)
+        known = self._statements.get(shape)
+        if known is None:
+            given = {name: symbol_of(f"given_{name}", value) for name, value in narrowed}
+            listing = read.listing(asker.symbol, **given)
+            known = self._statements[shape] = _Paged(self, listing, has_after=after is not None)
+            self.tables_read |= tables_of(listing.statement)
+        if after is not None:
+            for place, value in enumerate(known.listing.values_of(after)):
+                values[f"after_{place}"] = value
+        size = max(0, min(read.first, MAX_PAGE))
+        rows = await db.tuples(known.prepared, {**values, SIZE: size + 1})
+        return Found(rows[:size], len(rows) > size, known.key_of)
+
+    async def top(
+        self, db: Reader, asker: Asker, listing: Callable[..., Listing], narrowed: Any, limit: int
+    ) -> Found:
+        values = dict(asker.values)
+        items = tuple(narrowed.items())
+        inner = tuple([shape_of(f"given_{name}", value, values) for name, value in items])
+
+        def build() -> Select[Any]:
+            given = {name: symbol_of(f"given_{name}", value) for name, value in items}
+            made = listing(asker.symbol, **given).top(bind(SIZE))
+            self.tables_read |= tables_of(made)
+            return self.narrowed(made)
+
+        prepared = self.prepared((asker.shape, inner), build)
+        return Found(await db.tuples(prepared, {**values, SIZE: limit}))
+
+
+class _Paged:
+    """The statement of a page and what its cursors are made of."""
+
+    def __init__(self, load: ListLoad, listing: Listing, *, has_after: bool) -> None:
+        self.listing = listing
+        if has_after:
+            listing = listing.past([bind(f"after_{place}") for place in range(len(listing.order))])
+        more = [name for name in listing.keys if name not in load.columns]
+        self.prepared = Prepared(load.narrowed(listing.top(bind(SIZE)), more))
+        places = {name: place for place, name in enumerate((*load.columns, *more))}
+        processors = self.prepared.on(load.dialect).processors
+        self._keys = [(places[name], processors[places[name]]) for name in listing.keys]
+
+    def key_of(self, row: Sequence[Any]) -> list[Any]:
+        values = [
+            row[place] if process is None else process(row[place]) for place, process in self._keys
+        ]
+        return [value.isoformat() if hasattr(value, "isoformat") else value for value in values]
+
+
+def tables_of(statement: Any) -> frozenset[str]:
+    """The names of all tables that a statement reads."""
+    found = {one.name for one in visitors.iterate(statement) if isinstance(one, Table)}
+    return frozenset(found)
+
+
+def _has_more(rows: Rows, limit: int) -> bool:
+    """Whether any parent has more than `limit` rows; rows of one parent follow each other."""
+    return any(rows[place][0] == rows[place - limit][0] for place in range(limit, len(rows)))

@@ -1,0 +1,400 @@
+"""A compiled operation and its runs."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLObjectType,
+    OperationType,
+    located_error,
+)
+from graphql.execution.values import VariableValues
+from strawberry import Schema
+
+from app.auth import Viewer
+from app.context import Context
+from app.db import Database, Pace, Reader
+from app.plan.careful import Careful
+from app.plan.compiler import Compiler
+from app.plan.emit import Writer
+from app.plan.inputs import BadVariables, Variables
+from app.plan.loads import Asker
+from app.plan.reading import Reading, is_anonymous
+from app.plan.roots import Root, ValueRoot, root_of
+from app.plan.selections import NotTaken, Selections, conditions, selections_of
+from app.plan.shapes import Arguments, Field, Items, Made, Sub, reads
+from schema.fields import Pointer
+
+_DEFINITION = "strawberry-definition"
+_ROOT = "jishi.root"
+_VARIANTS = 64  # combinations of @skip and @include that one operation may have
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an operation is left to the generic executor: a stable code and what it met."""
+
+    code: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The JSON of a response; `tags` name what it was read from, None where it may not be kept."""
+
+    body: bytes
+    tags: frozenset[str] | None = None
+
+
+class Pointers:
+    """Stands where the loaders do: an entity is a pointer until the plan reads it."""
+
+    def __init__(self, database: Database, viewer: Viewer) -> None:
+        self._database, self._viewer = database, viewer
+
+    async def one(self, kind: str, key: int) -> Pointer:
+        return Pointer(kind, key)
+
+    async def many(self, declared: Any, key: int) -> Any:
+        raise NotImplementedError("children are read by the plan")
+
+    async def batch(self, declared: Any, kind: str, row: Any) -> Any:
+        raise NotImplementedError("batches are read by the plan")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What resolvers see of `info`."""
+
+    context: Context
+
+
+@dataclass
+class Part:
+    """Root fields that are read together: all of a query, one of a mutation."""
+
+    compiler: Compiler
+    roots: list[Root] = field(default_factory=list)
+    typenames: dict[str, str] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    pace: Pace = field(default_factory=Pace)
+
+    @property
+    def needs_reading(self) -> bool:
+        return any(not isinstance(root, ValueRoot) or reads(root.field.made) for root in self.roots)
+
+    async def complete(
+        self, db: Reader, context: Context, variables: VariableValues, found: list[Any]
+    ) -> tuple[dict[str, Any] | None, list[GraphQLError], set[str] | None]:
+        """Data, errors and tags, of what the roots' functions have given or raised."""
+        compiler = self.compiler
+        may_keep = not compiler.is_live and is_anonymous(context.viewer)
+        reading = Reading(
+            db=db,
+            context=context,
+            asker=Asker.of(context.viewer),
+            levels=compiler.levels,
+            arguments=_arguments(compiler, variables),
+            emitted=[None] * len(compiler.frames),
+            tags=set() if may_keep else None,
+        )
+        states: list[Any] = []
+        for root, asked in zip(self.roots, found, strict=True):
+            try:
+                if isinstance(asked, BaseException):
+                    raise asked
+                states.append(await root.begin(reading, asked))
+            except Exception as error:  # noqa: BLE001  told at the field
+                reading.is_broken = True
+                states.append(error)
+        await reading.read()
+        if not reading.is_broken:
+            try:
+                return self._quickly(reading, states), [], reading.tags
+            except Exception:  # noqa: BLE001  the careful path finds out where and what
+                reading.is_broken = True
+        data, errors = self._carefully(reading, states)
+        return data, errors, None
+
+    def _quickly(self, reading: Reading, states: list[Any]) -> dict[str, Any]:
+        reading.emit(self.compiler.frames)
+        made: dict[str, Any] = dict.fromkeys(self.keys)
+        made.update(self.typenames)
+        for root, state in zip(self.roots, states, strict=True):
+            made[root.field.key] = root.emit(reading, state)
+        return made
+
+    def _carefully(
+        self, reading: Reading, states: list[Any]
+    ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+        careful = Careful(reading)
+        made: dict[str, Any] = dict.fromkeys(self.keys)
+        made.update(self.typenames)
+        is_null = False
+        for root, state in zip(self.roots, states, strict=True):
+            path: list[str | int] = [root.field.key]
+            try:
+                if isinstance(state, BaseException):
+                    raise state
+                made[root.field.key] = root.careful(careful, reading, state, path)
+            except Exception as error:  # noqa: BLE001  told at the field
+                careful.errors.append(located_error(error, root.field.nodes, path))
+                is_null = is_null or not root.field.is_nullable
+        return (None if is_null else made), careful.errors
+
+
+@dataclass
+class Plan:
+    """One operation, compiled once for each combination of its conditions."""
+
+    schema: Schema
+    selections: Selections
+    dialect: str
+    kind: OperationType
+    variables: Variables
+    conditions: tuple[str, ...]
+    _variants: dict[tuple[bool, ...], list[Part]] = field(default_factory=dict)
+
+    async def run(self, variables: Mapping[str, Any] | None, context: Context) -> Answer:
+        """The answer of a query or a mutation, errors and all."""
+        context = replace(context, load=Pointers(context.resources.database, context.viewer))
+        try:
+            coerced = self.variables.coerced(variables or {})
+        except BadVariables as bad:
+            return self._answer(context, None, bad.errors, None)
+        parts = self.parts(coerced)
+        if self.kind is OperationType.QUERY:
+            (part,) = parts
+            found = [self._asked(root, context, coerced) for root in part.roots]
+            if not part.needs_reading:
+                data, errors, tags = await _without_database(part, context, coerced, found)
+                return self._answer(context, data, errors, tags)
+
+            async def work(db: Reader) -> Answer:
+                return self._answer(context, *await part.complete(db, context, coerced, found))
+
+            return await context.resources.database.look(work, part.pace)
+        return await self._changed(parts, context, coerced)
+
+    async def stream(
+        self, variables: Mapping[str, Any] | None, context: Context
+    ) -> AsyncGenerator[tuple[dict[str, Any] | None, list[GraphQLError]]]:
+        """Data and errors of every event of a subscription."""
+        try:
+            coerced = self.variables.coerced(variables or {})
+        except BadVariables as bad:
+            self._process(bad.errors, context)
+            yield None, bad.errors
+            return
+        ((part,),) = (self.parts(coerced),)
+        (root,) = part.roots
+        path: list[str | int] = [root.field.key]
+        try:
+            events = _resolver(root)(None, Asking(context), **root.given(coerced))
+            async with aclosing(events):
+                async for value in events:
+                    yield await self._event(part, context, coerced, value)
+        except Exception as error:  # noqa: BLE001  told at the field
+            errors = [located_error(error, root.field.nodes, path)]
+            self._process(errors, context)
+            yield None, errors
+
+    def parts(self, variables: VariableValues) -> list[Part]:
+        """What this combination of conditions compiles to. Raises NotTaken."""
+        flags = tuple(bool(variables.coerced.get(name)) for name in self.conditions)
+        if flags not in self._variants:
+            chosen = replace(self.selections, flags=dict(zip(self.conditions, flags, strict=True)))
+            self._variants[flags] = _compiled(self.schema, chosen, self.dialect, self.kind)
+        return self._variants[flags]
+
+    def _asked(self, root: Root, context: Context, variables: VariableValues) -> Any:
+        """What the root's function says, or the error that it raises."""
+        try:
+            function = root.arguments.field.metadata[_ROOT]
+            return function(None, Asking(context), **root.given(variables))
+        except Exception as error:  # noqa: BLE001  told at the field
+            return error
+
+    async def _changed(
+        self, parts: list[Part], context: Context, variables: VariableValues
+    ) -> Answer:
+        """One field after the other, each with its whole payload before the next begins."""
+        data: dict[str, Any] = {}
+        errors: list[GraphQLError] = []
+        for part in parts:
+            found = [await self._resolved(root, context, variables) for root in part.roots]
+            made, told = await _completed(part, context, variables, found)
+            errors += told
+            if made is None:
+                return self._answer(context, None, errors, None)
+            data |= made
+        return self._answer(context, data, errors, None)
+
+    async def _resolved(self, root: Root, context: Context, variables: VariableValues) -> Any:
+        try:
+            return await _resolver(root)(None, Asking(context), **root.given(variables))
+        except Exception as error:  # noqa: BLE001  told at the field
+            return error
+
+    async def _event(
+        self, part: Part, context: Context, variables: VariableValues, value: Any
+    ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+        data, errors = await _completed(part, context, variables, [value])
+        if errors:
+            self._process(errors, context)
+        return data, errors
+
+    def _answer(
+        self,
+        context: Context,
+        data: dict[str, Any] | None,
+        errors: list[GraphQLError],
+        tags: set[str] | None,
+    ) -> Answer:
+        if not errors:
+            return Answer(orjson.dumps({"data": data}), None if tags is None else frozenset(tags))
+        self._process(errors, context)
+        told = [error.formatted for error in errors]
+        return Answer(orjson.dumps({"data": data, "errors": told}))
+
+    def _process(self, errors: list[GraphQLError], context: Context) -> None:
+        self.schema.process_errors(errors, SimpleNamespace(context=context))  # type: ignore[arg-type]
+
+
+def compile(  # noqa: A001  the word for it
+    document: DocumentNode, operation_name: str | None, schema: Schema, dialect: str
+) -> Plan | Reason:
+    """The plan of a valid document's operation, or why there is none."""
+    graph = schema._schema  # noqa: SLF001  strawberry keeps graphql-core's schema there
+    try:
+        selections = selections_of(document, operation_name, graph)
+        names = conditions(selections)
+        if 2 ** len(names) > _VARIANTS:
+            raise NotTaken("conditions", f"{len(names)} variables")
+        plan = Plan(
+            schema=schema,
+            selections=selections,
+            dialect=dialect,
+            kind=selections.operation.operation,
+            variables=Variables(graph, selections.operation),
+            conditions=names,
+        )
+        plan.parts(VariableValues({}, {}))
+        plan.parts(VariableValues({}, dict.fromkeys(names, True)))
+    except NotTaken as why:
+        return Reason(why.code, why.text)
+    return plan
+
+
+def _resolver(root: Root) -> Any:
+    resolver = root.arguments.field.base_resolver
+    assert resolver is not None
+    return resolver.wrapped_func
+
+
+async def _completed(
+    part: Part, context: Context, variables: VariableValues, found: list[Any]
+) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+    """The payload; the database is opened only where it leads to entities."""
+    if not any(_leads_on(root, one) for root, one in zip(part.roots, found, strict=True)):
+        data, errors, _ = await _without_database(part, context, variables, found)
+        return data, errors
+
+    async def work(db: Reader) -> Any:
+        return await part.complete(db, context, variables, found)
+
+    data, errors, _ = await context.resources.database.look(work, part.pace)
+    return data, errors
+
+
+def _leads_on(root: Root, value: Any) -> bool:
+    if isinstance(value, BaseException):
+        return False
+    return not isinstance(root, ValueRoot) or _is_read(root.field.made, value)
+
+
+def _is_read(made: Made, value: Any) -> bool:
+    if isinstance(made, Sub) and type(value) in made.values:
+        return made.values[type(value)].needs_reading
+    if isinstance(made, Items):
+        return any(_is_read(made.each, one) for one in value or ())
+    return reads(made)
+
+
+class _NoDatabase(Reader):
+    """For answers that need none."""
+
+    def __init__(self, dialect: str) -> None:
+        self.dialect = dialect
+
+
+async def _without_database(
+    part: Part, context: Context, variables: VariableValues, found: list[Any]
+) -> Any:
+    database = context.resources.database
+    return await part.complete(_NoDatabase(database.dialect), context, variables, found)
+
+
+def _arguments(compiler: Compiler, variables: VariableValues) -> Arguments:
+    return [one.coerced(variables) for one in compiler.arguments]
+
+
+def _compiled(
+    schema: Schema, selections: Selections, dialect: str, kind: OperationType
+) -> list[Part]:
+    root = selections.schema.get_root_type(kind)
+    assert isinstance(root, GraphQLObjectType)
+    picked = selections.root(root)
+    if kind is OperationType.QUERY:
+        return [_part(schema, selections, dialect, root, picked)]
+    return [_part(schema, selections, dialect, root, [one]) for one in picked]
+
+
+def _part(
+    schema: Schema,
+    selections: Selections,
+    dialect: str,
+    kind: GraphQLObjectType,
+    picked: list[Any],
+) -> Part:
+    compiler = Compiler(schema, selections, dialect)
+    writer = Writer(compiler.names)
+    part = Part(compiler)
+    for one in picked:
+        part.keys.append(one.key)
+        if one.name == "__typename":
+            part.typenames[one.key] = kind.name
+            continue
+        if one.name not in kind.fields:
+            raise NotTaken("introspection", one.name)
+        definition = kind.fields[one.name].extensions[_DEFINITION]
+        read = definition.metadata.get(_ROOT)
+        if selections.operation.operation is OperationType.QUERY and read is None:
+            raise NotTaken("root", one.name)
+        part.roots.append(root_of(compiler, writer, kind, one, read))
+    for frame in compiler.frames:
+        frame.below = [one for one in frame.fields if reads(one.made)]
+        writer.entity(frame)
+        writer.picks(frame.fields)
+        _picks_below(writer, frame.fields)
+    for root in part.roots:
+        _picks_below(writer, root.fields())
+    return part
+
+
+def _picks_below(writer: Writer, fields: list[Field]) -> None:
+    """Gives picks to the fields of all values that lie below these."""
+    for one in fields:
+        made = one.made
+        while isinstance(made, Items):
+            made = made.each
+        if isinstance(made, Sub):
+            for frame in made.values.values():
+                writer.picks(frame.fields)
+                _picks_below(writer, frame.fields)
