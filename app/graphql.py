@@ -2,11 +2,13 @@
 
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import strawberry
 from graphql import GraphQLError, lexicographic_sort_schema, print_schema
+from graphql import OperationType as OperationKind
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.exceptions import CannotGetOperationTypeError
@@ -20,6 +22,7 @@ from app.bus import Lagging
 from app.context import Context
 from app.db import READS, Reads
 from app.errors import Locale, MallError
+from app.plan import Outcome, Plan
 from resolvers.accounts import AccountMutation, AccountQuery
 from resolvers.carts import CartMutation, CartQuery
 from resolvers.chat import ChatMutation, ChatQuery, ChatSubscription
@@ -63,12 +66,14 @@ _DESCRIPTIONS = {
 class MallSchema(strawberry.Schema):
     """Logs what is a bug, stays silent about what is a refusal; `execute` runs no stream.
 
-    `prepare` sees every operation before it is parsed: the edge puts in what it knows already.
+    `prepare` sees every operation before it is parsed, `planned` finds the plan of one: through
+    both the edge puts in what it knows already.
     """
 
     def __init__(self, query: type, **options: Any) -> None:
         super().__init__(query, extensions=[_Preparation], **options)
         self.prepare: Callable[[ExecutionContext], None] = _limit_tokens
+        self.planned: Callable[[str, str | None], Plan | None] = _never
 
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
@@ -87,7 +92,10 @@ class MallSchema(strawberry.Schema):
         if context.refusal is not None:
             return _refused(context)
         options["context_value"] = context
-        return await super().stream(query, **options)
+        plan = self.planned(query, options.get("operation_name")) if query else None
+        if plan is None or plan.kind not in _names(options.get("allowed_operation_types")):
+            return await super().stream(query, **options)
+        return _followed(plan, options.get("variable_values"), context)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -110,6 +118,32 @@ class _Preparation(SchemaExtension):
 
 def _limit_tokens(execution: ExecutionContext) -> None:
     execution.parse_options["max_tokens"] = MOST_TOKENS
+
+
+def _never(_query: str, _operation_name: str | None) -> None:
+    return None
+
+
+def _names(allowed: Iterable[OperationType] | None) -> set[OperationKind]:
+    return {OperationKind(one.value) for one in allowed or OperationType}
+
+
+async def _followed(
+    plan: Plan, variables: dict[str, Any] | None, context: Context
+) -> AsyncGenerator[ExecutionResult | PreExecutionError]:
+    """What a stream's transport sends of a planned operation."""
+    if plan.kind is not OperationKind.SUBSCRIPTION:
+        yield _result(await plan.executed(variables, context))
+        return
+    async with aclosing(plan.stream(variables, context)) as outcomes:
+        async for outcome in outcomes:
+            yield _result(outcome)
+
+
+def _result(outcome: Outcome) -> ExecutionResult | PreExecutionError:
+    if outcome.has_begun:
+        return ExecutionResult(outcome.data, outcome.errors or None)
+    return PreExecutionError(data=None, errors=outcome.errors)
 
 
 async def _refused(context: Context) -> AsyncGenerator[PreExecutionError]:

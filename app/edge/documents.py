@@ -56,6 +56,7 @@ class Documents:
         self._invalid = _Kept(entries // SHARE_OF_INVALID, most_bytes // SHARE_OF_INVALID)
         self._counts: Counter[str] = Counter()
         schema.prepare = self.prepare
+        schema.planned = self.plan
 
     def __len__(self) -> int:
         return len(self._valid) + len(self._invalid)

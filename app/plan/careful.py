@@ -28,9 +28,8 @@ class Careful:
     def field(self, one: Field, value: Any, path: Path) -> Any:
         """The JSON of a raw value, None with an error noted; raises where null is not allowed."""
         try:
-            if isinstance(value, BaseException):
-                raise value
-            return self._complete(one.made, value, one, path, is_nullable=one.is_nullable)
+            present = unless_raised(value)
+            return self._complete(one.made, present, one, path, is_nullable=one.is_nullable)
         except Exception as error:  # noqa: BLE001  whatever it is belongs to this field
             located = located_error(error, one.nodes, path)
             if not one.is_nullable:
@@ -104,3 +103,10 @@ class Careful:
             one.key: self.field(one, self._picked(one, value, ()), [*path, one.key])
             for one in fields
         }
+
+
+def unless_raised(value: Any) -> Any:
+    """The value, or raises it when it stands for an error that was met earlier."""
+    if isinstance(value, BaseException):
+        raise value
+    return value

@@ -79,20 +79,17 @@ class Writer:
         return self._json(field.made, field.raw(row), is_nullable=field.is_nullable)
 
     def _json(self, made: Made, raw: str, *, is_nullable: bool) -> str:
+        if is_nullable and isinstance(made, Leaf | Items):
+            value = self._variable()
+            present = self._json(made, value, is_nullable=False)
+            return f"(None if ({value} := {raw}) is None else {present})"
         match made:
             case Leaf(_, quick):
-                if not is_nullable:
-                    return quick(raw)
-                value = self._variable()
-                return f"(None if ({value} := {raw}) is None else {quick(value)})"
+                return quick(raw)
             case Items(each, is_item_nullable):
                 item = self._variable()
                 one = self._json(each, item, is_nullable=is_item_nullable)
-                if not is_nullable:
-                    return f"[{one} for {item} in {raw}]"
-                value = self._variable()
-                listed = f"[{one} for {item} in {value}]"
-                return f"(None if ({value} := {raw}) is None else {listed})"
+                return f"[{one} for {item} in {raw}]"
             case Edge(frame):
                 return self._found(frame.number, raw, is_nullable=is_nullable)
             case Children(frame):

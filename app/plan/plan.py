@@ -1,10 +1,10 @@
 """A compiled operation and its runs."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from graphql import (
@@ -20,7 +20,7 @@ from strawberry import Schema
 from app.auth import Viewer
 from app.context import Context
 from app.db import Database, Pace, Reader
-from app.plan.careful import Careful
+from app.plan.careful import Careful, unless_raised
 from app.plan.compiler import Compiler
 from app.plan.emit import Writer
 from app.plan.inputs import BadVariables, Variables
@@ -31,9 +31,10 @@ from app.plan.selections import NotTaken, Selections, conditions, selections_of
 from app.plan.shapes import Arguments, Field, Items, Made, Sub, reads
 from schema.fields import Pointer
 
+T = TypeVar("T")
 _DEFINITION = "strawberry-definition"
 _ROOT = "jishi.root"
-_VARIANTS = 64  # combinations of @skip and @include that one operation may have
+_CONDITIONS = 6  # variables of @skip and @include: each doubles what may have to be compiled
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,16 @@ class Answer:
 
     body: bytes
     tags: frozenset[str] | None = None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Data and errors; `tags` as in `Answer`; before it `has_begun` nothing was executed."""
+
+    data: dict[str, Any] | None
+    errors: list[GraphQLError]
+    tags: set[str] | None = None
+    has_begun: bool = True
 
 
 class Pointers:
@@ -91,8 +102,8 @@ class Part:
 
     async def complete(
         self, db: Reader, context: Context, variables: VariableValues, found: list[Any]
-    ) -> tuple[dict[str, Any] | None, list[GraphQLError], set[str] | None]:
-        """Data, errors and tags, of what the roots' functions have given or raised."""
+    ) -> Outcome:
+        """What becomes of what the roots' functions have given or raised."""
         compiler = self.compiler
         may_keep = not compiler.is_live and is_anonymous(context.viewer)
         reading = Reading(
@@ -107,20 +118,17 @@ class Part:
         states: list[Any] = []
         for root, asked in zip(self.roots, found, strict=True):
             try:
-                if isinstance(asked, BaseException):
-                    raise asked
-                states.append(await root.begin(reading, asked))
+                states.append(await root.begin(reading, unless_raised(asked)))
             except Exception as error:  # noqa: BLE001  told at the field
                 reading.is_broken = True
                 states.append(error)
         await reading.read()
         if not reading.is_broken:
             try:
-                return self._quickly(reading, states), [], reading.tags
+                return Outcome(self._quickly(reading, states), [], reading.tags)
             except Exception:  # noqa: BLE001  the careful path finds out where and what
                 reading.is_broken = True
-        data, errors = self._carefully(reading, states)
-        return data, errors, None
+        return self._carefully(reading, states)
 
     def _quickly(self, reading: Reading, states: list[Any]) -> dict[str, Any]:
         reading.emit(self.compiler.frames)
@@ -130,9 +138,7 @@ class Part:
             made[root.field.key] = root.emit(reading, state)
         return made
 
-    def _carefully(
-        self, reading: Reading, states: list[Any]
-    ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+    def _carefully(self, reading: Reading, states: list[Any]) -> Outcome:
         careful = Careful(reading)
         made: dict[str, Any] = dict.fromkeys(self.keys)
         made.update(self.typenames)
@@ -140,13 +146,12 @@ class Part:
         for root, state in zip(self.roots, states, strict=True):
             path: list[str | int] = [root.field.key]
             try:
-                if isinstance(state, BaseException):
-                    raise state
-                made[root.field.key] = root.careful(careful, reading, state, path)
+                known = unless_raised(state)
+                made[root.field.key] = root.careful(careful, reading, known, path)
             except Exception as error:  # noqa: BLE001  told at the field
                 careful.errors.append(located_error(error, root.field.nodes, path))
                 is_null = is_null or not root.field.is_nullable
-        return (None if is_null else made), careful.errors
+        return Outcome(None if is_null else made, careful.errors)
 
 
 @dataclass
@@ -162,48 +167,62 @@ class Plan:
     _variants: dict[tuple[bool, ...], list[Part]] = field(default_factory=dict)
 
     async def run(self, variables: Mapping[str, Any] | None, context: Context) -> Answer:
-        """The answer of a query or a mutation, errors and all."""
+        """The answer of a query or a mutation as bytes, errors and all."""
+        return await self._run(variables, context, self._answer)
+
+    async def executed(self, variables: Mapping[str, Any] | None, context: Context) -> Outcome:
+        """Data and errors of a query or a mutation."""
+        return await self._run(variables, context, self._outcome)
+
+    async def _run(
+        self,
+        variables: Mapping[str, Any] | None,
+        context: Context,
+        finish: Callable[[Context, Outcome], T],
+    ) -> T:
         context = replace(context, load=Pointers(context.resources.database, context.viewer))
         try:
             coerced = self.variables.coerced(variables or {})
         except BadVariables as bad:
-            return self._answer(context, None, bad.errors, None)
+            return finish(context, Outcome(None, bad.errors, has_begun=False))
         parts = self.parts(coerced)
-        if self.kind is OperationType.QUERY:
-            (part,) = parts
-            found = [self._asked(root, context, coerced) for root in part.roots]
-            if not part.needs_reading:
-                data, errors, tags = await _without_database(part, context, coerced, found)
-                return self._answer(context, data, errors, tags)
+        if self.kind is not OperationType.QUERY:
+            return finish(context, await self._changed(parts, context, coerced))
+        (part,) = parts
+        found = [self._asked(root, context, coerced) for root in part.roots]
+        if not part.needs_reading:
+            return finish(context, await _without_database(part, context, coerced, found))
 
-            async def work(db: Reader) -> Answer:
-                return self._answer(context, *await part.complete(db, context, coerced, found))
+        async def work(db: Reader) -> T:
+            return finish(context, await part.complete(db, context, coerced, found))
 
-            return await context.resources.database.look(work, part.pace)
-        return await self._changed(parts, context, coerced)
+        return await context.resources.database.look(work, part.pace)
 
     async def stream(
         self, variables: Mapping[str, Any] | None, context: Context
-    ) -> AsyncGenerator[tuple[dict[str, Any] | None, list[GraphQLError]]]:
-        """Data and errors of every event of a subscription."""
+    ) -> AsyncGenerator[Outcome]:
+        """What becomes of every event of a subscription.
+
+        Events come with the loaders of the context, so that a resolver sees what is not visible.
+        """
         try:
             coerced = self.variables.coerced(variables or {})
         except BadVariables as bad:
-            self._process(bad.errors, context)
-            yield None, bad.errors
+            yield self._outcome(context, Outcome(None, bad.errors, has_begun=False))
             return
-        ((part,),) = (self.parts(coerced),)
+        (part,) = self.parts(coerced)
         (root,) = part.roots
         path: list[str | int] = [root.field.key]
+        has_begun = False
         try:
-            events = _resolver(root)(None, Asking(context), **root.given(coerced))
-            async with aclosing(events):
+            given = root.given(coerced)
+            has_begun = True
+            async with aclosing(_resolver(root)(None, Asking(context), **given)) as events:
                 async for value in events:
-                    yield await self._event(part, context, coerced, value)
+                    yield self._outcome(context, await _completed(part, context, coerced, [value]))
         except Exception as error:  # noqa: BLE001  told at the field
-            errors = [located_error(error, root.field.nodes, path)]
-            self._process(errors, context)
-            yield None, errors
+            located = located_error(error, root.field.nodes, path)
+            yield self._outcome(context, Outcome(None, [located], has_begun=has_begun))
 
     def parts(self, variables: VariableValues) -> list[Part]:
         """What this combination of conditions compiles to. Raises NotTaken."""
@@ -223,18 +242,18 @@ class Plan:
 
     async def _changed(
         self, parts: list[Part], context: Context, variables: VariableValues
-    ) -> Answer:
+    ) -> Outcome:
         """One field after the other, each with its whole payload before the next begins."""
         data: dict[str, Any] = {}
         errors: list[GraphQLError] = []
         for part in parts:
             found = [await self._resolved(root, context, variables) for root in part.roots]
-            made, told = await _completed(part, context, variables, found)
-            errors += told
-            if made is None:
-                return self._answer(context, None, errors, None)
-            data |= made
-        return self._answer(context, data, errors, None)
+            made = await _completed(part, context, variables, found)
+            errors += made.errors
+            if made.data is None:
+                return Outcome(None, errors)
+            data |= made.data
+        return Outcome(data, errors)
 
     async def _resolved(self, root: Root, context: Context, variables: VariableValues) -> Any:
         try:
@@ -242,29 +261,19 @@ class Plan:
         except Exception as error:  # noqa: BLE001  told at the field
             return error
 
-    async def _event(
-        self, part: Part, context: Context, variables: VariableValues, value: Any
-    ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
-        data, errors = await _completed(part, context, variables, [value])
-        if errors:
-            self._process(errors, context)
-        return data, errors
+    def _outcome(self, context: Context, made: Outcome) -> Outcome:
+        if made.errors:
+            told = SimpleNamespace(context=context)
+            self.schema.process_errors(made.errors, told)  # type: ignore[arg-type]
+        return made
 
-    def _answer(
-        self,
-        context: Context,
-        data: dict[str, Any] | None,
-        errors: list[GraphQLError],
-        tags: set[str] | None,
-    ) -> Answer:
-        if not errors:
-            return Answer(orjson.dumps({"data": data}), None if tags is None else frozenset(tags))
-        self._process(errors, context)
-        told = [error.formatted for error in errors]
-        return Answer(orjson.dumps({"data": data, "errors": told}))
-
-    def _process(self, errors: list[GraphQLError], context: Context) -> None:
-        self.schema.process_errors(errors, SimpleNamespace(context=context))  # type: ignore[arg-type]
+    def _answer(self, context: Context, made: Outcome) -> Answer:
+        if not made.errors:
+            tags = None if made.tags is None else frozenset(made.tags)
+            return Answer(orjson.dumps({"data": made.data}), tags)
+        self._outcome(context, made)
+        errors = [error.formatted for error in made.errors]
+        return Answer(orjson.dumps({"data": made.data, "errors": errors}))
 
 
 def compile(  # noqa: A001  the word for it
@@ -274,9 +283,7 @@ def compile(  # noqa: A001  the word for it
     graph = schema._schema  # noqa: SLF001  strawberry keeps graphql-core's schema there
     try:
         selections = selections_of(document, operation_name, graph)
-        names = conditions(selections)
-        if 2 ** len(names) > _VARIANTS:
-            raise NotTaken("conditions", f"{len(names)} variables")
+        names = conditions(selections, most=_CONDITIONS)
         plan = Plan(
             schema=schema,
             selections=selections,
@@ -300,17 +307,15 @@ def _resolver(root: Root) -> Any:
 
 async def _completed(
     part: Part, context: Context, variables: VariableValues, found: list[Any]
-) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
+) -> Outcome:
     """The payload; the database is opened only where it leads to entities."""
     if not any(_leads_on(root, one) for root, one in zip(part.roots, found, strict=True)):
-        data, errors, _ = await _without_database(part, context, variables, found)
-        return data, errors
+        return await _without_database(part, context, variables, found)
 
-    async def work(db: Reader) -> Any:
+    async def work(db: Reader) -> Outcome:
         return await part.complete(db, context, variables, found)
 
-    data, errors, _ = await context.resources.database.look(work, part.pace)
-    return data, errors
+    return await context.resources.database.look(work, part.pace)
 
 
 def _leads_on(root: Root, value: Any) -> bool:
@@ -336,7 +341,7 @@ class _NoDatabase(Reader):
 
 async def _without_database(
     part: Part, context: Context, variables: VariableValues, found: list[Any]
-) -> Any:
+) -> Outcome:
     database = context.resources.database
     return await part.complete(_NoDatabase(database.dialect), context, variables, found)
 

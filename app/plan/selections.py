@@ -130,8 +130,11 @@ def selections_of(
     return Selections(schema, chosen[0], fragments)
 
 
-def conditions(selections: Selections) -> tuple[str, ...]:
-    """The variables of @skip and @include anywhere in the document, each once."""
+def conditions(selections: Selections, *, most: int) -> tuple[str, ...]:
+    """The variables of @skip and @include anywhere in the document; NotTaken for more than `most`.
+
+    Every combination of their values is a selection of its own.
+    """
     found: dict[str, None] = {}
     waiting: list[SelectionSetNode] = [selections.operation.selection_set]
     waiting += [one.selection_set for one in selections.fragments.values()]
@@ -144,4 +147,6 @@ def conditions(selections: Selections) -> tuple[str, ...]:
             inner = getattr(one, "selection_set", None)
             if inner is not None:
                 waiting.append(inner)
+    if len(found) > most:
+        raise NotTaken("conditions", f"{len(found)} variables")
     return tuple(found)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select
+from sqlalchemy import Row, Select, delete, false, insert, select
 
 from app.auth import Role, Viewer
 from app.db import Reader, Unit
@@ -12,6 +12,7 @@ from app.errors import LoginRefused
 from app.gateways.platforms import DEV
 from app.rules.orders import Address
 from app.services import addresses, carts
+from app.statements import Prepared, among
 from app.tables.accounts import AccountRoleRow, AccountRow, IdentityRow
 from app.tables.columns import table
 
@@ -19,11 +20,19 @@ ACCOUNTS = table(AccountRow)
 ROLES = table(AccountRoleRow)
 IDENTITIES = table(IdentityRow)
 
+_ROLES_OF_MANY = Prepared(
+    select(ROLES.c.account_id, ROLES.c.role)
+    .where(among(ROLES.c.account_id, "accounts"))
+    .order_by(ROLES.c.id)
+)
+
 
 def visible_to(viewer: Viewer) -> Select[Any]:
     """An account is its owner's; staff sees all."""
     query = select(*ACCOUNTS.c)
-    return query if viewer.is_staff else query.where(ACCOUNTS.c.id == (viewer.id or 0))
+    if viewer.is_staff:
+        return query
+    return query.where(false() if viewer.id is None else ACCOUNTS.c.id == viewer.id)
 
 
 def addresses_visible_to(viewer: Viewer) -> Select[Any]:
@@ -38,11 +47,7 @@ async def roles_of(db: Reader, account_id: int) -> list[Row[Any]]:
 async def roles(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[list[Role]]:  # noqa: ARG001
     """The roles of each of these accounts, in one statement."""
     keys = [row.id for row in rows]
-    found = await db.all(
-        select(ROLES.c.account_id, ROLES.c.role)
-        .where(ROLES.c.account_id.in_(keys))
-        .order_by(ROLES.c.id)
-    )
+    found = await db.all(_ROLES_OF_MANY, {"accounts": keys})
     return [[Role(one.role) for one in found if one.account_id == key] for key in keys]
 
 

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, false, select
 
 from app.auth import Viewer
 from app.db import Reader
 from app.errors import InvalidInput
 from app.rules.orders import Address
+from app.statements import Shaped
 from app.tables.accounts import AddressRow
 from app.tables.columns import table
 
@@ -15,14 +16,22 @@ ADDRESSES = table(AddressRow)
 
 
 def visible_to(viewer: Viewer) -> Select[Any]:
-    return select(*ADDRESSES.c).where(ADDRESSES.c.account_id == (viewer.id or 0))
+    is_own = false() if viewer.id is None else ADDRESSES.c.account_id == viewer.id
+    return select(*ADDRESSES.c).where(is_own)
+
+
+_DEFAULT = Shaped(
+    lambda viewer: (
+        visible_to(viewer).order_by(ADDRESSES.c.is_default.desc(), ADDRESSES.c.id).limit(1)
+    )
+)
 
 
 async def default(db: Reader, viewer: Viewer) -> Address | None:
-    """The viewer's default address, else the oldest one."""
-    row = await db.first(
-        visible_to(viewer).order_by(ADDRESSES.c.is_default.desc(), ADDRESSES.c.id).limit(1)
-    )
+    """The viewer's default address, else the oldest one; a guest has none."""
+    if viewer.id is None:
+        return None
+    row = await db.first(*_DEFAULT.of(viewer=viewer))
     if row is None:
         return None
     return Address(row.receiver, row.phone, row.province, row.city, row.street)

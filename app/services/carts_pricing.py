@@ -11,6 +11,8 @@ from app.db import Reader
 from app.rules.pricing import Item, Parcel, Quote, ShippingTerms, honoured_price, quote
 from app.rules.stock import is_on_sale
 from app.services import limits, stocks
+from app.services.stocks import STOCKS
+from app.statements import Prepared, among, bind
 from app.tables.carts import CartLineRow
 from app.tables.columns import table
 from app.tables.live_rooms import LiveProductRow, LiveRoomRow
@@ -28,6 +30,57 @@ PRICE_CHANGED = "PRICE_CHANGED"
 SKU_UNAVAILABLE = "SKU_UNAVAILABLE"
 STOCK_SHORT = "STOCK_SHORT"
 LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+
+_IN_ROOM = and_(
+    LIVE_PRODUCTS.c.room_id == LINES.c.live_room_id, LIVE_PRODUCTS.c.sku_id == LINES.c.sku_id
+)
+_LINES = Prepared(
+    select(
+        LINES.c.id,
+        LINES.c.sku_id,
+        LINES.c.quantity,
+        LINES.c.is_selected,
+        LINES.c.price_when_added_fen,
+        LINES.c.live_room_id,
+        SKUS.c.product_id,
+        SKUS.c.supplier_id,
+        SKUS.c.options,
+        SKUS.c.price_fen,
+        SKUS.c.supply_price_fen,
+        SKUS.c.status.label("sku_status"),
+        *stocks.COUNTS,
+        PRODUCTS.c.title,
+        PRODUCTS.c.customer_limit,
+        PRODUCTS.c.status.label("product_status"),
+        SUPPLIERS.c.name.label("supplier_name"),
+        SUPPLIERS.c.status.label("supplier_status"),
+        SUPPLIERS.c.shipping_fen,
+        SUPPLIERS.c.remote_surcharge_fen,
+        SUPPLIERS.c.free_shipping_from_fen,
+        LIVE_ROOMS.c.status.label("room_status"),
+        LIVE_PRODUCTS.c.live_price_fen,
+    )
+    .join_from(LINES, SKUS, SKUS.c.id == LINES.c.sku_id)
+    .join(PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
+    .join(SUPPLIERS, SUPPLIERS.c.id == SKUS.c.supplier_id)
+    .outerjoin(STOCKS, STOCKS.c.sku_id == SKUS.c.id)
+    .outerjoin(LIVE_ROOMS, LIVE_ROOMS.c.id == LINES.c.live_room_id)
+    .outerjoin(LIVE_PRODUCTS, _IN_ROOM)
+    .where(LINES.c.cart_id == bind("cart"))
+    .order_by(LINES.c.id)
+)
+_PRICES = Prepared(
+    select(
+        LINES.c.id,
+        SKUS.c.price_fen,
+        LIVE_ROOMS.c.status.label("room_status"),
+        LIVE_PRODUCTS.c.live_price_fen,
+    )
+    .join_from(LINES, SKUS, SKUS.c.id == LINES.c.sku_id)
+    .outerjoin(LIVE_ROOMS, LIVE_ROOMS.c.id == LINES.c.live_room_id)
+    .outerjoin(LIVE_PRODUCTS, _IN_ROOM)
+    .where(among(LINES.c.id, "lines"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +154,8 @@ async def read(
     db: Reader, account_id: int | None, cart_id: int, *, province: str | None
 ) -> PricedCart:
     """The cart at today's prices; whether the reader may see it is the caller's to know."""
-    rows = await db.all(_LINES.where(LINES.c.cart_id == cart_id))
-    free = await stocks.available(db, [row.sku_id for row in rows])
-    lines = tuple(_line(row, free[row.sku_id]) for row in rows)
+    rows = await db.all(_LINES, {"cart": cart_id})
+    lines = tuple(_line(row) for row in rows)
     most = {row.product_id: row.customer_limit for row in rows if row.customer_limit is not None}
     left = await limits.left(db, account_id, most)
     terms = {row.supplier_id: shipping_terms(row) for row in rows}
@@ -124,7 +176,7 @@ async def read(
 
 async def unit_prices(db: Reader, line_ids: Collection[int]) -> dict[int, int]:
     """{line_id: today's unit price in fen}."""
-    rows = await db.all(_LINES.where(LINES.c.id.in_(line_ids)))
+    rows = await db.all(_PRICES, {"lines": line_ids})
     return {
         row.id: honoured_price(row.price_fen, row.live_price_fen, row.room_status) for row in rows
     }
@@ -135,42 +187,7 @@ def shipping_terms(row: Row[Any]) -> ShippingTerms:
     return ShippingTerms(row.shipping_fen, row.remote_surcharge_fen, row.free_shipping_from_fen)
 
 
-_LINES = (
-    select(
-        *LINES.c,
-        SKUS.c.product_id,
-        SKUS.c.supplier_id,
-        SKUS.c.options,
-        SKUS.c.price_fen,
-        SKUS.c.supply_price_fen,
-        SKUS.c.status.label("sku_status"),
-        PRODUCTS.c.title,
-        PRODUCTS.c.customer_limit,
-        PRODUCTS.c.status.label("product_status"),
-        SUPPLIERS.c.name.label("supplier_name"),
-        SUPPLIERS.c.status.label("supplier_status"),
-        SUPPLIERS.c.shipping_fen,
-        SUPPLIERS.c.remote_surcharge_fen,
-        SUPPLIERS.c.free_shipping_from_fen,
-        LIVE_ROOMS.c.status.label("room_status"),
-        LIVE_PRODUCTS.c.live_price_fen,
-    )
-    .join_from(LINES, SKUS, SKUS.c.id == LINES.c.sku_id)
-    .join(PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
-    .join(SUPPLIERS, SUPPLIERS.c.id == SKUS.c.supplier_id)
-    .outerjoin(LIVE_ROOMS, LIVE_ROOMS.c.id == LINES.c.live_room_id)
-    .outerjoin(
-        LIVE_PRODUCTS,
-        and_(
-            LIVE_PRODUCTS.c.room_id == LINES.c.live_room_id,
-            LIVE_PRODUCTS.c.sku_id == LINES.c.sku_id,
-        ),
-    )
-    .order_by(LINES.c.id)
-)
-
-
-def _line(row: Row[Any], free: int) -> PricedLine:
+def _line(row: Row[Any]) -> PricedLine:
     return PricedLine(
         line_id=row.id,
         sku_id=row.sku_id,
@@ -183,7 +200,7 @@ def _line(row: Row[Any], free: int) -> PricedLine:
         unit_price_fen=honoured_price(row.price_fen, row.live_price_fen, row.room_status),
         price_when_added_fen=row.price_when_added_fen,
         supply_price_fen=row.supply_price_fen,
-        available=free,
+        available=stocks.free_in(row),
         live_room_id=row.live_room_id if row.room_status == "LIVE" else None,
         is_on_sale=is_on_sale(row.sku_status, row.product_status, row.supplier_status),
     )

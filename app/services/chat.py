@@ -19,6 +19,8 @@ from app.errors import (
 from app.events import MessageReceived, ReplyCancelled
 from app.services import chat_handoffs, chat_log, group_buys, live_rooms, orders, products
 from app.services.chat_events import Accepted, ChatEventValue, Done, Failed
+from app.services.pages import Listing
+from app.services.sight import leads_to
 from app.tables.accounts import AccountRow
 from app.tables.chat import ChatEventRow, ChatMessageRow, ConversationRow
 from app.tables.columns import table
@@ -52,8 +54,7 @@ def visible_to(viewer: Viewer) -> Select[Any]:
 
 
 def messages_visible_to(viewer: Viewer) -> Select[Any]:
-    seen = visible_to(viewer).with_only_columns(CONVERSATIONS.c.id)
-    return select(*MESSAGES.c).where(MESSAGES.c.conversation_id.in_(seen))
+    return select(*MESSAGES.c).where(leads_to(MESSAGES.c.conversation_id, visible_to(viewer)))
 
 
 async def get(db: Reader, viewer: Viewer, conversation_id: int) -> Row[Any]:
@@ -64,9 +65,9 @@ async def get(db: Reader, viewer: Viewer, conversation_id: int) -> Row[Any]:
     return row
 
 
-async def recent(db: Reader, viewer: Viewer) -> list[Row[Any]]:
-    """The viewer's conversations, newest first, at most 50."""
-    return await db.all(visible_to(viewer).order_by(CONVERSATIONS.c.id.desc()).limit(50))
+def recent(viewer: Viewer) -> Listing:
+    """The viewer's conversations, newest first."""
+    return Listing(visible_to(viewer), [(CONVERSATIONS.c.id, True)])
 
 
 async def seq_before(db: Reader, message_id: int) -> int:

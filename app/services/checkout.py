@@ -39,8 +39,9 @@ async def pay(
     A repetition with the same key goes on with the same attempt, so it never charges twice.
     Raises PaymentFailed, TradeExpired, WrongState, NotFound, InvalidInput, IdempotencyKeyReused.
     """
-    async with database.unit() as unit:
-        payment, is_settled = await _attempt(unit, viewer, trade_id, idempotency_key, gateway.name)
+    payment, is_settled = await database.change(
+        lambda unit: _attempt(unit, viewer, trade_id, idempotency_key, gateway.name)
+    )
     if is_settled:
         return trade_id
     try:
@@ -50,16 +51,20 @@ async def pay(
     except ProviderDown:
         raise PaymentFailed from None  # the attempt stays open: the same key asks again
     if charged.outcome is Outcome.FAILED:
-        async with database.unit() as unit:
-            await payments.fail(unit, payment_id=payment.id, provider_event_id=charged.event_id)
+        await database.change(
+            lambda unit: payments.fail(
+                unit, payment_id=payment.id, provider_event_id=charged.event_id
+            )
+        )
         raise PaymentFailed
-    async with database.unit() as unit:
-        settlement = await settle(
+    settlement = await database.change(
+        lambda unit: settle(
             unit,
             payment_id=payment.id,
             provider_event_id=charged.event_id,
             amount_fen=charged.amount_fen,
         )
+    )
     if settlement is Settlement.LATE:
         raise TradeExpired
     return trade_id

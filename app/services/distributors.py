@@ -7,6 +7,7 @@ from sqlalchemy import Select, insert, or_, select
 from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import InvalidInput, NotFound
+from app.services.sight import leads_to
 from app.tables.columns import table
 from app.tables.distributors import DistributorListingRow, DistributorRow
 from app.tables.products import SkuRow
@@ -29,8 +30,7 @@ def visible_to(viewer: Viewer) -> Select[Any]:
 
 def listings_visible_to(viewer: Viewer) -> Select[Any]:
     """Listings on sale are public; a distributor sees all of the own shop."""
-    seen = visible_to(viewer).with_only_columns(DISTRIBUTORS.c.id)
-    query = select(*LISTINGS.c).where(LISTINGS.c.distributor_id.in_(seen))
+    query = select(*LISTINGS.c).where(leads_to(LISTINGS.c.distributor_id, visible_to(viewer)))
     if viewer.is_staff:
         return query
     public = LISTINGS.c.status == "ON_SALE"

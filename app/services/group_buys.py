@@ -13,11 +13,13 @@ from app.errors import AlreadyInGroupBuy, NotFound
 from app.rules import group_buys as rules
 from app.rules.group_buys import GroupBuyStatus, MemberStatus
 from app.rules.orders import Address
-from app.services import addresses, idempotency, orders_cancel, orders_place, pages
+from app.services import addresses, idempotency, orders_cancel, orders_place
 from app.services import group_buys_seats as seats
 from app.services.group_buys_seats import ACTIVITIES, GROUPS, MEMBERS
 from app.services.orders import ORDERS
-from app.services.pages import MAX_PAGE, Order, Page
+from app.services.pages import Listing
+from app.services.sight import leads_to
+from app.statements import Prepared, Shaped, among, bind
 from app.tables.accounts import AccountRow
 from app.tables.columns import table
 from app.tables.group_buys import GroupBuyActivitySkuRow
@@ -31,6 +33,41 @@ OPEN = "openGroupBuy"
 JOIN = "joinGroupBuy"
 _ANNOUNCED = ("SCHEDULED", "RUNNING", "ENDED", "STOPPED")
 _PAID = (MemberStatus.JOINED, MemberStatus.SUCCEEDED, MemberStatus.REFUNDED)
+
+_SEEN = Shaped(lambda viewer, group_id: visible_to(viewer).where(GROUPS.c.id == group_id))
+_ACTIVITY = Shaped(
+    lambda viewer, activity_id: activities_visible_to(viewer).where(ACTIVITIES.c.id == activity_id)
+)
+_PRICE = Prepared(
+    select(ACTIVITY_SKUS.c.price_fen).where(
+        ACTIVITY_SKUS.c.activity_id == bind("activity"), ACTIVITY_SKUS.c.sku_id == bind("sku")
+    )
+)
+_SEATED_IN = Prepared(
+    select(MEMBERS.c.group_id).where(
+        MEMBERS.c.activity_id == bind("activity"),
+        MEMBERS.c.account_id == bind("account"),
+        MEMBERS.c.status.in_((MemberStatus.HELD, MemberStatus.JOINED)),
+    )
+)
+_OPEN = Prepared(
+    insert(GROUPS).values(
+        activity_id=bind("activity"),
+        product_id=bind("product"),
+        leader_id=bind("leader"),
+        size=bind("seats"),
+        held_count=1,
+        paid_count=0,
+        status=GroupBuyStatus.PENDING,
+        expires_at=bind("until"),
+        version=0,
+        created_at=bind("now"),
+    )
+)
+_OF_TRADE = Prepared(select(ORDERS.c.group_id).where(ORDERS.c.trade_id == bind("trade")))
+_NICKNAMES = Prepared(
+    select(ACCOUNTS.c.id, ACCOUNTS.c.nickname).where(among(ACCOUNTS.c.id, "accounts"))
+)
 
 
 def visible_to(viewer: Viewer) -> Select[Any]:
@@ -51,8 +88,8 @@ def activities_visible_to(viewer: Viewer) -> Select[Any]:
 
 
 def activity_skus_visible_to(viewer: Viewer) -> Select[Any]:
-    seen = activities_visible_to(viewer).with_only_columns(ACTIVITIES.c.id)
-    return select(*ACTIVITY_SKUS.c).where(ACTIVITY_SKUS.c.activity_id.in_(seen))
+    seen = leads_to(ACTIVITY_SKUS.c.activity_id, activities_visible_to(viewer))
+    return select(*ACTIVITY_SKUS.c).where(seen)
 
 
 def members_visible_to(viewer: Viewer) -> Select[Any]:
@@ -60,33 +97,37 @@ def members_visible_to(viewer: Viewer) -> Select[Any]:
     query = select(*MEMBERS.c)
     if viewer.is_staff:
         return query
-    groups = select(GROUPS.c.id).where(_may_see(viewer))
-    is_public = and_(MEMBERS.c.status.in_(_PAID), MEMBERS.c.group_id.in_(groups))
-    return query.where(or_(is_public, MEMBERS.c.account_id == (viewer.id or 0)))
+    is_public = and_(MEMBERS.c.status.in_(_PAID), leads_to(MEMBERS.c.group_id, visible_to(viewer)))
+    if viewer.id is None:
+        return query.where(is_public)
+    return query.where(or_(is_public, MEMBERS.c.account_id == viewer.id))
 
 
-async def page(
-    db: Reader, viewer: Viewer, *, product_id: int | None, first: int, after: list[Any] | None
-) -> Page:
+def listing(viewer: Viewer, *, product_id: int | None) -> Listing:
     """Groups that can be joined, the soonest to expire first."""
-    order: Order = [(GROUPS.c.expires_at, False), (GROUPS.c.id, False)]
-    return await pages.keyset(db, _joinable(viewer, product_id), order, first, after)
+    joinable = visible_to(viewer).where(GROUPS.c.status == GroupBuyStatus.OPEN)
+    if product_id is not None:
+        joinable = joinable.where(GROUPS.c.product_id == product_id)
+    return Listing(joinable, [(GROUPS.c.expires_at, False), (GROUPS.c.id, False)])
 
 
-async def count(db: Reader, viewer: Viewer, *, product_id: int | None) -> int:
-    return await pages.count(db, _joinable(viewer, product_id))
+async def get(db: Reader, viewer: Viewer, group_buy_id: int) -> Row[Any]:
+    """Raises NotFound for a group that is not there or not shown to the viewer."""
+    row = await db.first(*_SEEN.of(viewer=viewer, group_id=group_buy_id))
+    if row is None:
+        raise NotFound("GroupBuy")
+    return row
 
 
-async def running_activities(db: Reader, viewer: Viewer) -> list[Row[Any]]:
+def running_activities(viewer: Viewer) -> Listing:
     """Activities that groups can be opened in, the soonest to end first."""
     running = activities_visible_to(viewer).where(ACTIVITIES.c.status == "RUNNING")
-    return await db.all(running.order_by(ACTIVITIES.c.ends_at, ACTIVITIES.c.id).limit(MAX_PAGE))
+    return Listing(running, [(ACTIVITIES.c.ends_at, False), (ACTIVITIES.c.id, False)])
 
 
 async def nicknames(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[str]:
     """The members' names: one's own in full, others' masked."""
-    keys = {row.account_id for row in rows}
-    found = await db.all(select(ACCOUNTS.c.id, ACCOUNTS.c.nickname).where(ACCOUNTS.c.id.in_(keys)))
+    found = await db.all(_NICKNAMES, {"accounts": {row.account_id for row in rows}})
     names = {row.id: row.nickname for row in found}
     return [
         names[row.account_id] if row.account_id == viewer.id else masked(names[row.account_id])
@@ -124,20 +165,15 @@ async def open_group(
     to = await addresses.chosen(unit.db, viewer, address)
     now = unit.clock()
     until = rules.hold_until(now, activity.hold_s, not_after=activity.ends_at)
-    group_id = await unit.insert(
-        insert(GROUPS).values(
-            activity_id=activity_id,
-            product_id=activity.product_id,
-            leader_id=viewer.account_id,
-            size=activity.size,
-            held_count=1,
-            paid_count=0,
-            status=GroupBuyStatus.PENDING,
-            expires_at=until,
-            version=0,
-            created_at=now,
-        )
-    )
+    opened = {
+        "activity": activity_id,
+        "product": activity.product_id,
+        "leader": viewer.account_id,
+        "seats": activity.size,
+        "until": until,
+        "now": now,
+    }
+    group_id = await unit.insert(_OPEN, opened)
     group = await seats.locked(unit, group_id)
     trade_id = await _take_seat(
         unit,
@@ -172,9 +208,7 @@ async def join(
     earlier = await idempotency.begin(unit, viewer, JOIN, idempotency_key, body)
     if earlier is not None:
         return group_buy_id, earlier
-    group = await unit.db.first(visible_to(viewer).where(GROUPS.c.id == group_buy_id))
-    if group is None:
-        raise NotFound("GroupBuy")
+    group = await get(unit.db, viewer, group_buy_id)
     await _check_not_seated(unit.db, viewer, group.activity_id)
     await seats.hold(unit, group)
     activity = await _activity(unit.db, viewer, group.activity_id)
@@ -222,11 +256,6 @@ async def release_due_holds(unit: Unit, *, limit: int = 1) -> int:
     return sum([await orders_cancel.expire(unit, row.trade_id) for row in due])
 
 
-def _joinable(viewer: Viewer, product_id: int | None) -> Select[Any]:
-    query = visible_to(viewer).where(GROUPS.c.status == GroupBuyStatus.OPEN)
-    return query if product_id is None else query.where(GROUPS.c.product_id == product_id)
-
-
 def _may_see(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.is_staff:
         return true()
@@ -241,11 +270,11 @@ def _body(key: int, sku_id: int, quantity: int, address: Address | None) -> dict
 
 
 async def _group_of(unit: Unit, trade_id: int) -> int:
-    return int(await unit.db.value(select(ORDERS.c.group_id).where(ORDERS.c.trade_id == trade_id)))
+    return int(await unit.db.value(_OF_TRADE, {"trade": trade_id}))
 
 
 async def _activity(db: Reader, viewer: Viewer, activity_id: int) -> Row[Any]:
-    row = await db.first(activities_visible_to(viewer).where(ACTIVITIES.c.id == activity_id))
+    row = await db.first(*_ACTIVITY.of(viewer=viewer, activity_id=activity_id))
     if row is None:
         raise NotFound("GroupBuyActivity")
     return row
@@ -256,11 +285,8 @@ async def _check_order(
 ) -> int:
     """The group price in fen of a SKU that may be ordered in the activity now."""
     rules.check_running(activity.status, activity.starts_at, activity.ends_at, unit.clock())
-    price_fen: int | None = await unit.db.value(
-        select(ACTIVITY_SKUS.c.price_fen).where(
-            ACTIVITY_SKUS.c.activity_id == activity.id, ACTIVITY_SKUS.c.sku_id == sku_id
-        )
-    )
+    offer = {"activity": activity.id, "sku": sku_id}
+    price_fen: int | None = await unit.db.value(_PRICE, offer)
     if price_fen is None:
         raise NotFound("Sku")
     rules.check_quantity(quantity, activity.order_limit)
@@ -270,13 +296,8 @@ async def _check_order(
 
 async def _check_not_seated(db: Reader, viewer: Viewer, activity_id: int) -> None:
     """One open membership per person and activity (DOMAIN 1.5)."""
-    seated_in: int | None = await db.value(
-        select(MEMBERS.c.group_id).where(
-            MEMBERS.c.activity_id == activity_id,
-            MEMBERS.c.account_id == viewer.account_id,
-            MEMBERS.c.status.in_((MemberStatus.HELD, MemberStatus.JOINED)),
-        )
-    )
+    who = {"activity": activity_id, "account": viewer.account_id}
+    seated_in: int | None = await db.value(_SEATED_IN, who)
     if seated_in is not None:
         raise AlreadyInGroupBuy(seated_in)
 

@@ -7,7 +7,7 @@ releasing and expiring wait for each other instead of deadlocking.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, select, update
+from sqlalchemy import Row, case, select, type_coerce, update
 
 from app.auth import Viewer
 from app.db import Unit
@@ -19,6 +19,7 @@ from app.rules.orders import Move
 from app.services import orders, payments
 from app.services.orders import ORDERS, SYSTEM
 from app.services.payments import RefundReason
+from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.group_buys import GroupBuyActivityRow, GroupBuyMemberRow, GroupBuyRow
 
@@ -26,22 +27,92 @@ ACTIVITIES = table(GroupBuyActivityRow)
 GROUPS = table(GroupBuyRow)
 MEMBERS = table(GroupBuyMemberRow)
 
+_LOCKED = Prepared(
+    select(*GROUPS.c).where(GROUPS.c.id == bind("group")).with_for_update(key_share=True)
+)
+_OF_TRADE = Prepared(
+    select(ORDERS.c.group_id).where(
+        ORDERS.c.trade_id == bind("trade"), ORDERS.c.group_id.is_not(None)
+    )
+)
+_HOLD = Prepared(
+    update(GROUPS)
+    .where(
+        GROUPS.c.id == bind("group"),
+        GROUPS.c.status == GroupBuyStatus.OPEN,
+        GROUPS.c.expires_at > bind("now"),
+        GROUPS.c.held_count < GROUPS.c.size,
+    )
+    .values(held_count=GROUPS.c.held_count + 1, version=GROUPS.c.version + 1)
+)
+_TAKEN = Prepared(
+    select(MEMBERS.c.seat_no).where(
+        MEMBERS.c.group_id == bind("group"), MEMBERS.c.status.in_(SEATED)
+    )
+)
+_SEAT = Prepared(
+    lambda insert: (
+        insert(MEMBERS)
+        .values(
+            group_id=bind("group"),
+            activity_id=bind("activity"),
+            account_id=bind("account"),
+            order_id=bind("order"),
+            seat_no=bind("seat"),
+            status=MemberStatus.HELD,
+            hold_expires_at=bind("until"),
+            created_at=bind("now"),
+        )
+        .on_conflict_do_nothing()
+        .returning(MEMBERS.c.id)
+    )
+)
+_JOIN = Prepared(
+    update(MEMBERS)
+    .where(MEMBERS.c.order_id == bind("order"), MEMBERS.c.status == MemberStatus.HELD)
+    .values(status=MemberStatus.JOINED, joined_at=bind("now"))
+)
+_ACTIVITY = Prepared(select(*ACTIVITIES.c).where(ACTIVITIES.c.id == bind("activity")))
+_OPEN = Prepared(
+    update(GROUPS)
+    .where(GROUPS.c.id == bind("group"), GROUPS.c.status == GroupBuyStatus.PENDING)
+    .values(
+        status=GroupBuyStatus.OPEN,
+        paid_count=1,
+        expires_at=bind("until"),
+        version=GROUPS.c.version + 1,
+    )
+)
+_IS_LAST = GROUPS.c.paid_count + 1 == GROUPS.c.size
+_COUNT_PAID = Prepared(
+    update(GROUPS)
+    .where(
+        GROUPS.c.id == bind("group"),
+        GROUPS.c.status == GroupBuyStatus.OPEN,
+        GROUPS.c.paid_count < GROUPS.c.held_count,
+    )
+    .values(
+        paid_count=GROUPS.c.paid_count + 1,
+        status=case((_IS_LAST, GroupBuyStatus.FILLED), else_=GroupBuyStatus.OPEN),
+        filled_at=case(
+            (_IS_LAST, type_coerce(bind("now"), GROUPS.c.filled_at.type)),
+            else_=GROUPS.c.filled_at,
+        ),
+        version=GROUPS.c.version + 1,
+    )
+)
+
 
 async def locked(unit: Unit, group_id: int) -> Row[Any]:
     """The group, held until the unit ends."""
-    query = select(*GROUPS.c).where(GROUPS.c.id == group_id)
-    row = await unit.db.first(query.with_for_update(key_share=True))
+    row = await unit.db.first(_LOCKED, {"group": group_id})
     assert row is not None
     return row
 
 
 async def lock_of_trade(unit: Unit, trade_id: int) -> int | None:
     """Holds the group that a trade's order belongs to and returns it; None for ordinary trades."""
-    group_id: int | None = await unit.db.value(
-        select(ORDERS.c.group_id).where(
-            ORDERS.c.trade_id == trade_id, ORDERS.c.group_id.is_not(None)
-        )
-    )
+    group_id: int | None = await unit.db.value(_OF_TRADE, {"trade": trade_id})
     if group_id is not None:
         await locked(unit, group_id)
     return group_id
@@ -50,17 +121,7 @@ async def lock_of_trade(unit: Unit, trade_id: int) -> int | None:
 async def hold(unit: Unit, group: Row[Any]) -> None:
     """Counts one more held seat. Raises GroupBuyFull or GroupBuyExpired, changing nothing."""
     now = unit.clock()
-    taken = await unit.changed(
-        update(GROUPS)
-        .where(
-            GROUPS.c.id == group.id,
-            GROUPS.c.status == GroupBuyStatus.OPEN,
-            GROUPS.c.expires_at > now,
-            GROUPS.c.held_count < GROUPS.c.size,
-        )
-        .values(held_count=GROUPS.c.held_count + 1, version=GROUPS.c.version + 1)
-    )
-    if taken:
+    if await unit.changed(_HOLD, {"group": group.id, "now": now}):
         return
     current = await locked(unit, group.id)
     if current.status == GroupBuyStatus.FAILED or (
@@ -74,23 +135,18 @@ async def seat(
     unit: Unit, viewer: Viewer, group: Row[Any], *, order_id: int, hold_expires_at: datetime
 ) -> None:
     """Writes the member row of a held seat, the lowest free one; the group is held."""
-    taken = await unit.db.all(
-        select(MEMBERS.c.seat_no).where(
-            MEMBERS.c.group_id == group.id, MEMBERS.c.status.in_(SEATED)
-        )
-    )
-    made = await unit.insert_new(
-        MEMBERS,
-        group_id=group.id,
-        activity_id=group.activity_id,
-        account_id=viewer.account_id,
-        order_id=order_id,
-        seat_no=rules.free_seat({row.seat_no for row in taken}, group.size),
-        status=MemberStatus.HELD,
-        hold_expires_at=hold_expires_at,
-        created_at=unit.clock(),
-    )
-    if made is None:  # the same person took a seat of the activity at the same moment
+    taken = await unit.db.all(_TAKEN, {"group": group.id})
+    seated = {
+        "group": group.id,
+        "activity": group.activity_id,
+        "account": viewer.account_id,
+        "order": order_id,
+        "seat": rules.free_seat({row.seat_no for row in taken}, group.size),
+        "until": hold_expires_at,
+        "now": unit.clock(),
+    }
+    if await unit.returned(_SEAT, seated) is None:
+        # the same person took a seat of the activity at the same moment
         raise AlreadyInGroupBuy(group.id)
 
 
@@ -100,11 +156,7 @@ async def paid(unit: Unit, order: Row[Any]) -> None:
     The leader's payment opens the group. The statement that makes `paid_count = size` is the one
     that sets FILLED.
     """
-    joined = await unit.changed(
-        update(MEMBERS)
-        .where(MEMBERS.c.order_id == order.id, MEMBERS.c.status == MemberStatus.HELD)
-        .values(status=MemberStatus.JOINED, joined_at=unit.clock())
-    )
+    joined = await unit.changed(_JOIN, {"order": order.id, "now": unit.clock()})
     assert joined == 1  # an unpaid trade of a group has its seat: both end in the same unit
     group = await locked(unit, order.group_id)
     if group.status == GroupBuyStatus.PENDING:
@@ -190,39 +242,14 @@ async def tell(unit: Unit, group_id: int, cause: str) -> Row[Any]:
 
 
 async def _open(unit: Unit, group: Row[Any]) -> None:
-    activity = await unit.db.first(
-        select(*ACTIVITIES.c).where(ACTIVITIES.c.id == group.activity_id)
-    )
+    activity = await unit.db.first(_ACTIVITY, {"activity": group.activity_id})
     assert activity is not None
     until = rules.expiry(unit.clock(), activity.duration_s, ends_at=activity.ends_at)
-    await unit.changed(
-        update(GROUPS)
-        .where(GROUPS.c.id == group.id, GROUPS.c.status == GroupBuyStatus.PENDING)
-        .values(
-            status=GroupBuyStatus.OPEN,
-            paid_count=1,
-            expires_at=until,
-            version=GROUPS.c.version + 1,
-        )
-    )
+    await unit.changed(_OPEN, {"group": group.id, "until": until})
 
 
 async def _count_paid(unit: Unit, group: Row[Any]) -> None:
-    is_last = GROUPS.c.paid_count + 1 == GROUPS.c.size
-    counted = await unit.changed(
-        update(GROUPS)
-        .where(
-            GROUPS.c.id == group.id,
-            GROUPS.c.status == GroupBuyStatus.OPEN,
-            GROUPS.c.paid_count < GROUPS.c.held_count,
-        )
-        .values(
-            paid_count=GROUPS.c.paid_count + 1,
-            status=case((is_last, GroupBuyStatus.FILLED), else_=GroupBuyStatus.OPEN),
-            filled_at=case((is_last, unit.clock()), else_=GROUPS.c.filled_at),
-            version=GROUPS.c.version + 1,
-        )
-    )
+    counted = await unit.changed(_COUNT_PAID, {"group": group.id, "now": unit.clock()})
     assert counted == 1  # a held seat keeps its group open: `expire` ends both in one unit
 
 

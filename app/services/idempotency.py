@@ -4,16 +4,39 @@ import hashlib
 from collections.abc import Mapping
 
 import orjson
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import select, update
 
 from app.auth import Viewer
 from app.db import Unit
 from app.errors import IdempotencyKeyReused, InvalidInput
+from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.outbox import IdempotencyRow
 
 KEYS = table(IdempotencyRow)
 LONGEST_KEY = 100
+
+_MINE = (
+    KEYS.c.actor_id == bind("actor"),
+    KEYS.c.operation == bind("verb"),
+    KEYS.c.idempotency_key == bind("key"),
+)
+_EARLIER = Prepared(select(KEYS.c.request_hash, KEYS.c.result_id).where(*_MINE))
+_BEGIN = Prepared(
+    lambda insert: (
+        insert(KEYS)
+        .values(
+            actor_id=bind("actor"),
+            operation=bind("verb"),
+            idempotency_key=bind("key"),
+            request_hash=bind("body_hash"),
+            created_at=bind("now"),
+        )
+        .on_conflict_do_nothing()
+        .returning(KEYS.c.id)
+    )
+)
+_FINISH = Prepared(update(KEYS).where(*_MINE).values(result_id=bind("result")))
 
 
 async def begin(
@@ -32,17 +55,11 @@ async def begin(
             f"must have 1 to {LONGEST_KEY} characters",
         )
     request_hash = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    fresh = await unit.insert_new(
-        KEYS,
-        actor_id=viewer.account_id,
-        operation=operation,
-        idempotency_key=key,
-        request_hash=request_hash,
-        created_at=unit.clock(),
-    )
-    if fresh is not None:
+    mine = _mine(viewer, operation, key)
+    fresh = mine | {"body_hash": request_hash, "now": unit.clock()}
+    if await unit.returned(_BEGIN, fresh) is not None:
         return None
-    earlier = await unit.db.first(select(*KEYS.c).where(*_mine(viewer, operation, key)))
+    earlier = await unit.db.first(_EARLIER, mine)
     assert earlier is not None
     if earlier.request_hash != request_hash:
         raise IdempotencyKeyReused
@@ -52,13 +69,9 @@ async def begin(
 
 async def finish(unit: Unit, viewer: Viewer, operation: str, key: str, result_id: int) -> None:
     """Keeps the result for repetitions; in the same unit as `begin`."""
-    where = _mine(viewer, operation, key)
-    await unit.changed(update(KEYS).where(*where).values(result_id=result_id))
+    mine = _mine(viewer, operation, key)
+    await unit.changed(_FINISH, mine | {"result": result_id})
 
 
-def _mine(viewer: Viewer, operation: str, key: str) -> tuple[ColumnElement[bool], ...]:
-    return (
-        KEYS.c.actor_id == viewer.account_id,
-        KEYS.c.operation == operation,
-        KEYS.c.idempotency_key == key,
-    )
+def _mine(viewer: Viewer, operation: str, key: str) -> dict[str, object]:
+    return {"actor": viewer.account_id, "verb": operation, "key": key}

@@ -20,8 +20,10 @@ from app.errors import (
 from app.events import LiveLikesTallied, LiveMessagePosted, LiveProductPinned, LiveRoomMoved
 from app.rules import live_rooms as rules
 from app.rules.live_rooms import RoomStatus
-from app.services import group_buys, pages, products
-from app.services.pages import Page
+from app.services import group_buys, products
+from app.services.pages import Listing
+from app.services.sight import leads_to
+from app.statements import Prepared, Shaped, among, bind
 from app.tables.accounts import AccountRow
 from app.tables.columns import table
 from app.tables.live_rooms import LiveMessageRow, LiveProductRow, LiveRoomRow
@@ -36,6 +38,42 @@ SKUS = table(SkuRow)
 MAX_GOODS = 100
 HOSTS = (Role.DISTRIBUTOR, Role.SUPPLIER, Role.ADMIN)
 
+_SEEN = Shaped(lambda viewer, room_id: visible_to(viewer).where(ROOMS.c.id == room_id))
+_NICKNAMES = Prepared(
+    select(ACCOUNTS.c.id, ACCOUNTS.c.nickname).where(among(ACCOUNTS.c.id, "accounts"))
+)
+_LIKE = Prepared(
+    update(ROOMS)
+    .where(ROOMS.c.id == bind("room"), ROOMS.c.status == RoomStatus.LIVE)
+    .values(like_count=ROOMS.c.like_count + bind("likes"))
+    .returning(ROOMS.c.like_count)
+)
+_ME_LOCKED = Prepared(select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == bind("me")).with_for_update())
+_RECENT = Prepared(
+    select(func.count().label("number"), func.min(MESSAGES.c.created_at).label("oldest")).where(
+        MESSAGES.c.room_id == bind("room"),
+        MESSAGES.c.account_id == bind("me"),
+        MESSAGES.c.created_at > bind("since"),
+    )
+)
+_NEXT_SEQ = Prepared(
+    update(ROOMS)
+    .where(ROOMS.c.id == bind("room"), ROOMS.c.status.in_(rules.ON_AIR))
+    .values(message_seq=ROOMS.c.message_seq + 1)
+    .returning(ROOMS.c.message_seq)
+)
+_POST = Prepared(
+    insert(MESSAGES).values(
+        room_id=bind("room"),
+        account_id=bind("me"),
+        seq=bind("number"),
+        kind="TEXT",
+        text=bind("words"),
+        is_hidden=bind("is_held_back"),
+        created_at=bind("now"),
+    )
+)
+
 
 def visible_to(viewer: Viewer) -> Select[Any]:
     """Cancelled, expired and banned rooms are for their host and for staff."""
@@ -49,14 +87,12 @@ def visible_to(viewer: Viewer) -> Select[Any]:
 
 
 def products_visible_to(viewer: Viewer) -> Select[Any]:
-    seen = visible_to(viewer).with_only_columns(ROOMS.c.id)
-    return select(*LIVE_PRODUCTS.c).where(LIVE_PRODUCTS.c.room_id.in_(seen))
+    return select(*LIVE_PRODUCTS.c).where(leads_to(LIVE_PRODUCTS.c.room_id, visible_to(viewer)))
 
 
 def messages_visible_to(viewer: Viewer) -> Select[Any]:
     """Messages that were held back are for their author, the host and staff."""
-    seen = visible_to(viewer).with_only_columns(ROOMS.c.id)
-    query = select(*MESSAGES.c).where(MESSAGES.c.room_id.in_(seen))
+    query = select(*MESSAGES.c).where(leads_to(MESSAGES.c.room_id, visible_to(viewer)))
     if viewer.is_staff:
         return query
     if viewer.id is None:
@@ -66,25 +102,22 @@ def messages_visible_to(viewer: Viewer) -> Select[Any]:
         or_(
             ~MESSAGES.c.is_hidden,
             MESSAGES.c.account_id == viewer.id,
-            MESSAGES.c.room_id.in_(hosted),
+            leads_to(MESSAGES.c.room_id, hosted),
         )
     )
 
 
-async def page(
-    db: Reader, viewer: Viewer, *, status: RoomStatus | None, first: int, after: list[Any] | None
-) -> Page:
+def listing(viewer: Viewer, *, status: RoomStatus | None) -> Listing:
     """Rooms, newest first."""
-    return await pages.keyset(db, _listed(viewer, status), [(ROOMS.c.id, True)], first, after)
-
-
-async def count(db: Reader, viewer: Viewer, *, status: RoomStatus | None) -> int:
-    return await pages.count(db, _listed(viewer, status))
+    query = visible_to(viewer)
+    if status is not None:
+        query = query.where(ROOMS.c.status == status)
+    return Listing(query, [(ROOMS.c.id, True)])
 
 
 async def get(db: Reader, viewer: Viewer, room_id: int) -> Row[Any]:
     """Raises NotFound for a room that is not there or not shown to the viewer."""
-    row = await db.first(visible_to(viewer).where(ROOMS.c.id == room_id))
+    row = await db.first(*_SEEN.of(viewer=viewer, room_id=room_id))
     if row is None:
         raise NotFound("LiveRoom")
     return row
@@ -233,21 +266,19 @@ async def post_message(unit: Unit, viewer: Viewer, *, room_id: int, text: str) -
     if not 0 < len(text) <= rules.MAX_MESSAGE_CHARS:
         raise MessageRefused
     # one message of a person at a time: the rate is counted under this lock
-    await unit.db.first(select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == account_id).with_for_update())
+    await unit.db.first(_ME_LOCKED, {"me": account_id})
     await _check_rate(unit, account_id, room_id)
     seq = await _next_seq(unit, viewer, room_id)
     is_hidden = rules.is_sensitive(text)
-    message_id = await unit.insert(
-        insert(MESSAGES).values(
-            room_id=room_id,
-            account_id=account_id,
-            seq=seq,
-            kind="TEXT",
-            text=text,
-            is_hidden=is_hidden,
-            created_at=unit.clock(),
-        )
-    )
+    posted = {
+        "room": room_id,
+        "me": account_id,
+        "number": seq,
+        "words": text,
+        "is_held_back": is_hidden,
+        "now": unit.clock(),
+    }
+    message_id = await unit.insert(_POST, posted)
     if not is_hidden:
         unit.emit(LiveMessagePosted(room_id, seq, message_id))
     return message_id
@@ -257,14 +288,7 @@ async def like(unit: Unit, viewer: Viewer, *, room_id: int, count: int = 1) -> i
     """Adds `count` likes (1 to 100); how many the room has now. Guests may like too."""
     if not 1 <= count <= rules.MAX_LIKES_AT_ONCE:
         raise InvalidInput("count", "点赞数须为 1-100", "1 to 100")
-    row = (
-        await unit.execute(
-            update(ROOMS)
-            .where(ROOMS.c.id == room_id, ROOMS.c.status == RoomStatus.LIVE)
-            .values(like_count=ROOMS.c.like_count + count)
-            .returning(ROOMS.c.like_count)
-        )
-    ).first()
+    row = await unit.returned(_LIKE, {"room": room_id, "likes": count})
     if row is None:
         raise RoomNotLive((await get(unit.db, viewer, room_id)).status)
     unit.emit(LiveLikesTallied(room_id, row.like_count))
@@ -285,9 +309,7 @@ async def messages_after(
 
 
 async def _names(db: Reader, account_ids: set[int]) -> dict[int, str]:
-    rows = await db.all(
-        select(ACCOUNTS.c.id, ACCOUNTS.c.nickname).where(ACCOUNTS.c.id.in_(account_ids))
-    )
+    rows = await db.all(_NICKNAMES, {"accounts": account_ids})
     return {row.id: row.nickname for row in rows}
 
 
@@ -333,13 +355,7 @@ async def _unpin(unit: Unit, room_id: int) -> int:
 
 async def _check_rate(unit: Unit, account_id: int, room_id: int) -> None:
     since = unit.clock() - timedelta(seconds=rules.RATE_WINDOW_S)
-    recent = await unit.db.first(
-        select(func.count().label("number"), func.min(MESSAGES.c.created_at).label("oldest")).where(
-            MESSAGES.c.room_id == room_id,
-            MESSAGES.c.account_id == account_id,
-            MESSAGES.c.created_at > since,
-        )
-    )
+    recent = await unit.db.first(_RECENT, {"room": room_id, "me": account_id, "since": since})
     assert recent is not None
     if recent.number >= rules.MESSAGES_PER_WINDOW:
         raise TooOften(round((recent.oldest - since).total_seconds(), 1))
@@ -347,19 +363,7 @@ async def _check_rate(unit: Unit, account_id: int, room_id: int) -> None:
 
 async def _next_seq(unit: Unit, viewer: Viewer, room_id: int) -> int:
     """The next number of the room's messages, only while it is on air."""
-    row = (
-        await unit.execute(
-            update(ROOMS)
-            .where(ROOMS.c.id == room_id, ROOMS.c.status.in_(rules.ON_AIR))
-            .values(message_seq=ROOMS.c.message_seq + 1)
-            .returning(ROOMS.c.message_seq)
-        )
-    ).first()
+    row = await unit.returned(_NEXT_SEQ, {"room": room_id})
     if row is None:
         raise RoomNotLive((await get(unit.db, viewer, room_id)).status)
     return int(row.message_seq)
-
-
-def _listed(viewer: Viewer, status: RoomStatus | None) -> Select[Any]:
-    query = visible_to(viewer)
-    return query if status is None else query.where(ROOMS.c.status == status)

@@ -1,6 +1,7 @@
 """Orders: who sees which, what may be done with one, and the moves of its state machine."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -23,8 +24,10 @@ from app.errors import NotFound, WrongState
 from app.events import OrderMoved
 from app.rules import orders as rules
 from app.rules.orders import SEEN_BY_SUPPLIER, Action, Move, OrderStatus, Side, TradeStatus
-from app.services import pages, stocks
-from app.services.pages import Page
+from app.services import stocks
+from app.services.pages import Listing
+from app.services.sight import leads_to
+from app.statements import Prepared, Shaped, among, bind
 from app.tables.columns import table
 from app.tables.orders import OrderEventRow, OrderLineRow, OrderRow, TradeRow
 from app.tables.products import ProductRow
@@ -37,6 +40,56 @@ PRODUCTS = table(ProductRow)
 
 SYSTEM = Viewer()  # the actor of what time or a provider does: a guest without a key
 
+_IS_UNPAID = TRADES.c.id == bind("trade"), TRADES.c.status == TradeStatus.PENDING_PAYMENT
+_OF_TRADE = Prepared(
+    select(*ORDERS.c).where(ORDERS.c.trade_id == bind("trade")).order_by(ORDERS.c.id)
+)
+_TRADE_LOCKED = Prepared(
+    select(*TRADES.c).where(TRADES.c.id == bind("trade")).with_for_update(key_share=True)
+)
+_SEEN = Shaped(lambda viewer, order_id: visible_to(viewer).where(ORDERS.c.id == order_id))
+_NOTE = Prepared(
+    insert(EVENTS).values(
+        order_id=bind("order"),
+        actor_role=bind("role"),
+        actor_id=bind("actor"),
+        kind=bind("what"),
+        from_status=bind("old_status"),
+        to_status=bind("new_status"),
+        created_at=bind("now"),
+    )
+)
+_PAY_TRADE = Prepared(
+    update(TRADES)
+    .where(*_IS_UNPAID, TRADES.c.payable_fen == bind("paid"))
+    .values(
+        status=TradeStatus.PAID,
+        paid_fen=bind("paid"),
+        paid_at=bind("now"),
+        version=TRADES.c.version + 1,
+    )
+)
+_PAY_LINES = Prepared(
+    update(LINES).where(LINES.c.order_id == bind("order")).values(paid_fen=LINES.c.payable_fen)
+)
+_CLOSE_TRADE = Prepared(
+    update(TRADES)
+    .where(*_IS_UNPAID)
+    .values(status=TradeStatus.CANCELLED, version=TRADES.c.version + 1)
+)
+_SOLD = Prepared(
+    select(LINES.c.product_id, func.sum(LINES.c.quantity).label("units"))
+    .where(among(LINES.c.order_id, "orders"))
+    .group_by(LINES.c.product_id)
+    .order_by(LINES.c.product_id)
+)
+_COUNT_SOLD = Prepared(
+    update(PRODUCTS)
+    .where(PRODUCTS.c.id == bind("product"))
+    .values(sold_count=PRODUCTS.c.sold_count + bind("units"))
+)
+_SKUS_OF = Prepared(select(LINES.c.sku_id).where(among(LINES.c.order_id, "orders")).distinct())
+
 
 def visible_to(viewer: Viewer) -> Select[Any]:
     """Buyers and distributors see their own, suppliers what they have to ship, staff all."""
@@ -44,17 +97,19 @@ def visible_to(viewer: Viewer) -> Select[Any]:
 
 
 def lines_visible_to(viewer: Viewer) -> Select[Any]:
-    return select(*LINES.c).where(LINES.c.order_id.in_(_visible_ids(viewer)))
+    return select(*LINES.c).where(leads_to(LINES.c.order_id, visible_to(viewer)))
 
 
 def events_visible_to(viewer: Viewer) -> Select[Any]:
-    return select(*EVENTS.c).where(EVENTS.c.order_id.in_(_visible_ids(viewer)))
+    return select(*EVENTS.c).where(leads_to(EVENTS.c.order_id, visible_to(viewer)))
 
 
 def trades_visible_to(viewer: Viewer) -> Select[Any]:
     """A trade joins the orders of several suppliers, so it is the buyer's and the staff's alone."""
     query = select(*TRADES.c)
-    return query if viewer.is_staff else query.where(TRADES.c.buyer_id == (viewer.id or 0))
+    if viewer.is_staff:
+        return query
+    return query.where(false() if viewer.id is None else TRADES.c.buyer_id == viewer.id)
 
 
 def side_of(order: Any, viewer: Viewer) -> Side:
@@ -69,15 +124,12 @@ def available_actions(order: Any, viewer: Viewer) -> list[Action]:
     return rules.actions(order.status, side_of(order, viewer))
 
 
-async def page(
-    db: Reader, viewer: Viewer, *, status: OrderStatus | None, first: int, after: list[Any] | None
-) -> Page:
+def listing(viewer: Viewer, *, status: OrderStatus | None) -> Listing:
     """The viewer's orders, newest first."""
-    return await pages.keyset(db, _listed(viewer, status), [(ORDERS.c.id, True)], first, after)
-
-
-async def count(db: Reader, viewer: Viewer, *, status: OrderStatus | None) -> int:
-    return await pages.count(db, _listed(viewer, status))
+    query = visible_to(viewer)
+    if status is not None:
+        query = query.where(ORDERS.c.status == status)
+    return Listing(query, [(ORDERS.c.id, True)])
 
 
 async def receivers(
@@ -124,13 +176,12 @@ async def receive_due(unit: Unit, *, limit: int = 50) -> int:
 
 
 async def of_trade(db: Reader, trade_id: int) -> list[Row[Any]]:
-    query = select(*ORDERS.c).where(ORDERS.c.trade_id == trade_id)
-    return await db.all(query.order_by(ORDERS.c.id))
+    return await db.all(_OF_TRADE, {"trade": trade_id})
 
 
 async def seen(db: Reader, viewer: Viewer, order_id: int) -> Row[Any]:
     """One order that the viewer may see, else NotFound."""
-    order = await db.first(visible_to(viewer).where(ORDERS.c.id == order_id))
+    order = await db.first(*_SEEN.of(viewer=viewer, order_id=order_id))
     if order is None:
         raise NotFound("Order")
     return order
@@ -138,8 +189,7 @@ async def seen(db: Reader, viewer: Viewer, order_id: int) -> Row[Any]:
 
 async def locked_trade(unit: Unit, trade_id: int) -> Row[Any]:
     """The trade, held until the unit ends: paying, cancelling and expiring go in turn."""
-    query = select(*TRADES.c).where(TRADES.c.id == trade_id)
-    trade = await unit.db.first(query.with_for_update(key_share=True))
+    trade = await unit.db.first(_TRADE_LOCKED, {"trade": trade_id})
     if trade is None:
         raise NotFound("Trade")
     return trade
@@ -150,13 +200,8 @@ async def move(unit: Unit, order: Row[Any], kind: Move, actor: Viewer, **values:
 
     The guard is in the statement, so that of two racing moves exactly one is made and told.
     """
-    to = rules.target(kind)
-    moved = await unit.changed(
-        update(ORDERS)
-        .where(ORDERS.c.id == order.id, ORDERS.c.status.in_(rules.origins(kind)))
-        .values(status=to, version=ORDERS.c.version + 1, **values)
-    )
-    if not moved:
+    new = {f"new_{name}": value for name, value in values.items()}
+    if not await unit.changed(_move(kind, tuple(values)), {"order": order.id, **new}):
         return False
     await note(unit, order, kind, actor, from_status=order.status)
     return True
@@ -167,17 +212,16 @@ async def note(
 ) -> None:
     """Writes the event row of a move and tells whoever listens."""
     to = rules.target(kind) if from_status is not None else OrderStatus.PENDING_PAYMENT
-    await unit.insert(
-        insert(EVENTS).values(
-            order_id=order.id,
-            actor_role=actor.role if actor.id is not None else "SYSTEM",
-            actor_id=actor.id,
-            kind=kind,
-            from_status=from_status,
-            to_status=to,
-            created_at=unit.clock(),
-        )
-    )
+    noted = {
+        "order": order.id,
+        "role": actor.role if actor.id is not None else "SYSTEM",
+        "actor": actor.id,
+        "what": kind,
+        "old_status": from_status,
+        "new_status": to,
+        "now": unit.clock(),
+    }
+    await unit.insert(_NOTE, noted)
     unit.emit(OrderMoved(order_id=order.id, buyer_id=order.buyer_id, status=to))
 
 
@@ -187,26 +231,15 @@ async def pay(unit: Unit, trade: Row[Any], paid_fen: int) -> list[Row[Any]]:
     Lines take what they were to pay, stock turns from reserved to allocated.
     """
     now = unit.clock()
-    is_paid = await unit.changed(
-        update(TRADES)
-        .where(
-            TRADES.c.id == trade.id,
-            TRADES.c.status == TradeStatus.PENDING_PAYMENT,
-            TRADES.c.payable_fen == paid_fen,
-        )
-        .values(
-            status=TradeStatus.PAID, paid_fen=paid_fen, paid_at=now, version=TRADES.c.version + 1
-        )
-    )
-    if not is_paid:
+    bill = {"trade": trade.id, "paid": paid_fen, "now": now}
+    if not await unit.changed(_PAY_TRADE, bill):
         return []
     paid = await of_trade(unit.db, trade.id)
     await lock_stock_of(unit, [order.id for order in paid])
     for order in paid:
         kind = Move.PAID if order.group_id is None else Move.PAID_FOR_GROUP
-        await move(unit, order, kind, SYSTEM, paid_fen=ORDERS.c.payable_fen, paid_at=now)
-        mine = update(LINES).where(LINES.c.order_id == order.id)
-        await unit.changed(mine.values(paid_fen=LINES.c.payable_fen))
+        await move(unit, order, kind, SYSTEM, paid_fen=order.payable_fen, paid_at=now)
+        await unit.changed(_PAY_LINES, {"order": order.id})
         await stocks.allocate(unit, stocks.ORDER, order.id)
     await count_sold(unit, [order.id for order in paid if order.group_id is None])
     return paid
@@ -214,12 +247,7 @@ async def pay(unit: Unit, trade: Row[Any], paid_fen: int) -> list[Row[Any]]:
 
 async def close(unit: Unit, trade_id: int, *, actor: Viewer, reason: str) -> bool:
     """Cancels an unpaid trade and its orders and frees the stock; False when it is not unpaid."""
-    closed = await unit.changed(
-        update(TRADES)
-        .where(TRADES.c.id == trade_id, TRADES.c.status == TradeStatus.PENDING_PAYMENT)
-        .values(status=TradeStatus.CANCELLED, version=TRADES.c.version + 1)
-    )
-    if not closed:
+    if not await unit.changed(_CLOSE_TRADE, {"trade": trade_id}):
         return False
     cancelled = await of_trade(unit.db, trade_id)
     await lock_stock_of(unit, [order.id for order in cancelled])
@@ -242,31 +270,26 @@ async def fail_group_order(unit: Unit, order: Row[Any]) -> bool:
 
 async def count_sold(unit: Unit, order_ids: Sequence[int]) -> None:
     """Adds the units of orders that are certain now to their products' sales."""
-    sold = await unit.db.all(
-        select(LINES.c.product_id, func.sum(LINES.c.quantity).label("units"))
-        .where(LINES.c.order_id.in_(order_ids))
-        .group_by(LINES.c.product_id)
-        .order_by(LINES.c.product_id)
-    )
-    for row in sold:
-        await unit.changed(
-            update(PRODUCTS)
-            .where(PRODUCTS.c.id == row.product_id)
-            .values(sold_count=PRODUCTS.c.sold_count + int(row.units))
-        )
+    for row in await unit.db.all(_SOLD, {"orders": order_ids}):
+        await unit.changed(_COUNT_SOLD, {"product": row.product_id, "units": int(row.units)})
 
 
 async def lock_stock_of(unit: Unit, order_ids: Sequence[int]) -> None:
     """Takes the stock rows of several orders in one order: see `stocks.lock`."""
     if len(order_ids) > 1:
-        rows = await unit.db.all(
-            select(LINES.c.sku_id).where(LINES.c.order_id.in_(order_ids)).distinct()
-        )
+        rows = await unit.db.all(_SKUS_OF, {"orders": order_ids})
         await stocks.lock(unit, [row.sku_id for row in rows])
 
 
-def _visible_ids(viewer: Viewer) -> Select[Any]:
-    return select(ORDERS.c.id).where(_may_see(viewer))
+@cache
+def _move(kind: Move, columns: tuple[str, ...]) -> Prepared:
+    """The guarded update of a move that also gives these columns the values `new_...`."""
+    new = {name: bind(f"new_{name}") for name in columns}
+    return Prepared(
+        update(ORDERS)
+        .where(ORDERS.c.id == bind("order"), ORDERS.c.status.in_(rules.origins(kind)))
+        .values(status=rules.target(kind), version=ORDERS.c.version + 1, **new)
+    )
 
 
 def _may_see(viewer: Viewer) -> ColumnElement[bool]:
@@ -283,8 +306,3 @@ def _may_see(viewer: Viewer) -> ColumnElement[bool]:
     if viewer.role is Role.DISTRIBUTOR:
         return or_(bought, ORDERS.c.distributor_id == viewer.subject_id)
     return bought
-
-
-def _listed(viewer: Viewer, status: OrderStatus | None) -> Select[Any]:
-    query = visible_to(viewer)
-    return query if status is None else query.where(ORDERS.c.status == status)

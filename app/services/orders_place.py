@@ -1,6 +1,6 @@
 """Placing orders: one trade for the buyer, one order per supplier, stock kept until it is paid."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,11 @@ from app.db import Unit
 from app.errors import CartEmpty, NotFound, PriceChanged, SkuUnavailable
 from app.ids import receipt_no
 from app.rules.orders import PAYMENT_WINDOW, Address, Move, OrderStatus, TradeStatus
-from app.rules.pricing import Item, Parcel, Quote, quote
+from app.rules.pricing import Item, Parcel, Quote, QuotedLine, quote
 from app.rules.stock import is_on_sale
 from app.services import addresses, carts, carts_pricing, idempotency, limits, orders, stocks
 from app.services.orders import LINES, ORDERS, TRADES
+from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.products import ProductRow, SkuRow
 from app.tables.suppliers import SupplierRow
@@ -25,6 +26,81 @@ PRODUCTS = table(ProductRow)
 SUPPLIERS = table(SupplierRow)
 
 PLACE = "placeTrade"
+
+_SKU = Prepared(
+    select(
+        SKUS.c.product_id,
+        SKUS.c.supplier_id,
+        SKUS.c.options,
+        SKUS.c.supply_price_fen,
+        SKUS.c.status,
+        PRODUCTS.c.title,
+        PRODUCTS.c.status.label("product_status"),
+        SUPPLIERS.c.status.label("supplier_status"),
+        SUPPLIERS.c.shipping_fen,
+        SUPPLIERS.c.remote_surcharge_fen,
+        SUPPLIERS.c.free_shipping_from_fen,
+    )
+    .join_from(SKUS, PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
+    .join(SUPPLIERS, SUPPLIERS.c.id == SKUS.c.supplier_id)
+    .where(SKUS.c.id == bind("sku"))
+)
+_TRADE = Prepared(
+    insert(TRADES).values(
+        no=bind("receipt"),
+        buyer_id=bind("buyer"),
+        status=TradeStatus.PENDING_PAYMENT,
+        goods_fen=bind("goods"),
+        shipping_fen=bind("shipping"),
+        discount_fen=bind("discount"),
+        payable_fen=bind("payable"),
+        paid_fen=0,
+        refunded_fen=0,
+        expires_at=bind("until"),
+        version=0,
+        created_at=bind("now"),
+    )
+)
+_ORDER = Prepared(
+    insert(ORDERS)
+    .values(
+        no=bind("receipt"),
+        trade_id=bind("trade"),
+        supplier_id=bind("supplier"),
+        buyer_id=bind("buyer"),
+        status=OrderStatus.PENDING_PAYMENT,
+        group_id=bind("group_buy"),
+        live_room_id=bind("room"),
+        goods_fen=bind("goods"),
+        shipping_fen=bind("shipping"),
+        discount_fen=bind("discount"),
+        payable_fen=bind("payable"),
+        paid_fen=0,
+        refunded_fen=0,
+        receiver=bind("goes_to"),
+        version=0,
+        created_at=bind("now"),
+    )
+    .returning(ORDERS.c.id, ORDERS.c.buyer_id)
+)
+_LINE = Prepared(
+    insert(LINES).values(
+        order_id=bind("order"),
+        sku_id=bind("sku"),
+        product_id=bind("product"),
+        title=bind("called"),
+        options=bind("chosen"),
+        quantity=bind("units"),
+        unit_price_fen=bind("unit_price"),
+        supply_price_fen=bind("supply_price"),
+        discount_fen=bind("discount"),
+        shipping_fen=bind("shipping"),
+        payable_fen=bind("payable"),
+        paid_fen=0,
+        refunded_fen=0,
+        shipped_quantity=0,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +154,7 @@ async def place(
     cart = await carts.locked(unit, viewer)
     if cart is None:
         raise CartEmpty
-    priced = await carts.priced(unit.db, viewer, cart.id, province=to.province)
+    priced = await carts_pricing.read(unit.db, viewer.id, cart.id, province=to.province)
     basket = _selected(priced)
     if priced.payable_fen != expected_payable_fen:
         raise PriceChanged(expected_payable_fen, priced.payable_fen)
@@ -138,24 +214,7 @@ def _selected(priced: carts_pricing.PricedCart) -> Basket:
 
 
 async def _sku(unit: Unit, sku_id: int) -> Row[Any]:
-    sku = await unit.db.first(
-        select(
-            SKUS.c.product_id,
-            SKUS.c.supplier_id,
-            SKUS.c.options,
-            SKUS.c.supply_price_fen,
-            SKUS.c.status,
-            PRODUCTS.c.title,
-            PRODUCTS.c.status.label("product_status"),
-            SUPPLIERS.c.status.label("supplier_status"),
-            SUPPLIERS.c.shipping_fen,
-            SUPPLIERS.c.remote_surcharge_fen,
-            SUPPLIERS.c.free_shipping_from_fen,
-        )
-        .join_from(SKUS, PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
-        .join(SUPPLIERS, SUPPLIERS.c.id == SKUS.c.supplier_id)
-        .where(SKUS.c.id == sku_id)
-    )
+    sku = await unit.db.first(_SKU, {"sku": sku_id})
     if sku is None:
         raise NotFound("Sku")
     if not is_on_sale(sku.status, sku.product_status, sku.supplier_status):
@@ -201,22 +260,13 @@ def _units_by_sku(parcel: Parcel) -> dict[int, int]:
 
 async def _insert_trade(unit: Unit, viewer: Viewer, total: Quote, expires_at: datetime) -> int:
     now = unit.clock()
-    return await unit.insert(
-        insert(TRADES).values(
-            no=receipt_no(now, "T"),
-            buyer_id=viewer.account_id,
-            status=TradeStatus.PENDING_PAYMENT,
-            goods_fen=total.goods_fen,
-            shipping_fen=total.shipping_fen,
-            discount_fen=total.discount_fen,
-            payable_fen=total.payable_fen,
-            paid_fen=0,
-            refunded_fen=0,
-            expires_at=expires_at,
-            version=0,
-            created_at=now,
-        )
-    )
+    values = {
+        "receipt": receipt_no(now, "T"),
+        "buyer": viewer.account_id,
+        "until": expires_at,
+        "now": now,
+    }
+    return await unit.insert(_TRADE, values | _amounts(total))
 
 
 async def _insert_order(
@@ -232,52 +282,42 @@ async def _insert_order(
     now = unit.clock()
     rooms = [goods[line.item.sku_id].live_room_id for line in parcel.lines]
     values = {
-        "no": receipt_no(now, "O"),
-        "trade_id": trade_id,
-        "supplier_id": parcel.supplier_id,
-        "buyer_id": viewer.account_id,
-        "status": OrderStatus.PENDING_PAYMENT,
-        "group_id": group_id,
-        "live_room_id": next((room for room in rooms if room is not None), None),
-        "goods_fen": parcel.goods_fen,
-        "shipping_fen": parcel.shipping_fen,
-        "discount_fen": parcel.discount_fen,
-        "payable_fen": parcel.payable_fen,
-        "paid_fen": 0,
-        "refunded_fen": 0,
-        "receiver": asdict(to),
-        "version": 0,
-        "created_at": now,
+        "receipt": receipt_no(now, "O"),
+        "trade": trade_id,
+        "supplier": parcel.supplier_id,
+        "buyer": viewer.account_id,
+        "group_buy": group_id,
+        "room": next((room for room in rooms if room is not None), None),
+        "goes_to": asdict(to),
+        "now": now,
     }
-    order_id = await unit.insert(insert(ORDERS).values(**values))
-    await unit.execute(insert(LINES), _line_values(order_id, parcel, goods))
-    made = await unit.db.first(select(*ORDERS.c).where(ORDERS.c.id == order_id))
-    await orders.note(unit, made, Move.PLACED, viewer, from_status=None)
-    return order_id
-
-
-def _line_values(
-    order_id: int, parcel: Parcel, goods: Mapping[int, Goods]
-) -> Sequence[dict[str, Any]]:
-    values = []
+    made = await unit.returned(_ORDER, values | _amounts(parcel))
     for line in parcel.lines:
-        sold = goods[line.item.sku_id]
-        values.append(
-            {
-                "order_id": order_id,
-                "sku_id": line.item.sku_id,
-                "product_id": sold.product_id,
-                "title": sold.title,
-                "options": dict(sold.options),
-                "quantity": line.item.quantity,
-                "unit_price_fen": line.item.unit_price_fen,
-                "supply_price_fen": sold.supply_price_fen,
-                "discount_fen": line.discount_fen,
-                "shipping_fen": line.shipping_fen,
-                "payable_fen": line.payable_fen,
-                "paid_fen": 0,
-                "refunded_fen": 0,
-                "shipped_quantity": 0,
-            }
-        )
-    return values
+        await unit.insert(_LINE, _line_values(made.id, line, goods[line.item.sku_id]))
+    await orders.note(unit, made, Move.PLACED, viewer, from_status=None)
+    return int(made.id)
+
+
+def _amounts(total: Quote | Parcel) -> dict[str, int]:
+    return {
+        "goods": total.goods_fen,
+        "shipping": total.shipping_fen,
+        "discount": total.discount_fen,
+        "payable": total.payable_fen,
+    }
+
+
+def _line_values(order_id: int, line: QuotedLine, sold: Goods) -> dict[str, Any]:
+    return {
+        "order": order_id,
+        "sku": line.item.sku_id,
+        "product": sold.product_id,
+        "called": sold.title,
+        "chosen": dict(sold.options),
+        "units": line.item.quantity,
+        "unit_price": line.item.unit_price_fen,
+        "supply_price": sold.supply_price_fen,
+        "discount": line.discount_fen,
+        "shipping": line.shipping_fen,
+        "payable": line.payable_fen,
+    }

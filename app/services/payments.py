@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, insert, or_, select, update
+from sqlalchemy import Row, Select, false, func, insert, or_, select, update
 
 from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import NotFound, PaymentFailed, TradeExpired, WrongState
 from app.ids import receipt_no
 from app.rules.orders import TradeStatus
+from app.services.sight import leads_to
+from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.orders import OrderRow, TradeRow
 from app.tables.payments import PaymentEventRow, PaymentRow, RefundRow
@@ -52,6 +54,61 @@ class PaymentRole(StrEnum):
     DUPLICATE = "DUPLICATE"
 
 
+_OWN_TRADE_LOCKED = Prepared(
+    select(*TRADES.c)
+    .where(TRADES.c.id == bind("trade"), TRADES.c.buyer_id == bind("buyer"))
+    .with_for_update(key_share=True)
+)
+_LAST_ATTEMPT = Prepared(
+    select(func.max(PAYMENTS.c.attempt_no).label("attempt_no")).where(
+        PAYMENTS.c.trade_id == bind("trade")
+    )
+)
+_START = Prepared(
+    insert(PAYMENTS).values(
+        trade_id=bind("trade"),
+        attempt_no=bind("attempt"),
+        provider=bind("from_provider"),
+        provider_no=bind("number"),
+        amount_fen=bind("amount"),
+        status=PaymentStatus.CREATED,
+        role=PaymentRole.PRIMARY,
+        created_at=bind("now"),
+    )
+)
+_PAYMENT = Prepared(select(*PAYMENTS.c).where(PAYMENTS.c.id == bind("payment")))
+_PRIMARY = Prepared(
+    select(*PAYMENTS.c).where(
+        PAYMENTS.c.trade_id == bind("trade"),
+        PAYMENTS.c.status == PaymentStatus.SUCCEEDED,
+        PAYMENTS.c.role == PaymentRole.PRIMARY,
+    )
+)
+_SUCCEED = Prepared(
+    update(PAYMENTS)
+    .where(PAYMENTS.c.id == bind("payment"), PAYMENTS.c.status != PaymentStatus.SUCCEEDED)
+    .values(status=PaymentStatus.SUCCEEDED, role=bind("new_role"), finished_at=bind("now"))
+)
+_CLOSE_OPEN = Prepared(
+    update(PAYMENTS)
+    .where(PAYMENTS.c.trade_id == bind("trade"), PAYMENTS.c.status == PaymentStatus.CREATED)
+    .values(status=PaymentStatus.CLOSED, finished_at=bind("now"))
+)
+_NOTE = Prepared(
+    lambda insert: (
+        insert(EVENTS)
+        .values(
+            payment_id=bind("payment"),
+            provider_event_id=bind("event"),
+            kind=bind("what"),
+            created_at=bind("now"),
+        )
+        .on_conflict_do_nothing()
+        .returning(EVENTS.c.id)
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One try to pay, as the provider gets to know it."""
@@ -66,8 +123,7 @@ def visible_to(viewer: Viewer) -> Select[Any]:
     query = select(*PAYMENTS.c)
     if viewer.is_staff:
         return query
-    mine = select(TRADES.c.id).where(TRADES.c.buyer_id == (viewer.id or 0))
-    return query.where(PAYMENTS.c.trade_id.in_(mine))
+    return query.where(leads_to(PAYMENTS.c.trade_id, _bought_by(viewer)))
 
 
 def refunds_visible_to(viewer: Viewer) -> Select[Any]:
@@ -75,13 +131,12 @@ def refunds_visible_to(viewer: Viewer) -> Select[Any]:
     query = select(*REFUNDS.c)
     if viewer.is_staff:
         return query
-    mine = select(TRADES.c.id).where(TRADES.c.buyer_id == (viewer.id or 0))
-    may_see: ColumnElement[bool] = REFUNDS.c.trade_id.in_(mine)
+    may_see = leads_to(REFUNDS.c.trade_id, _bought_by(viewer))
     if viewer.role is Role.SUPPLIER:
         sold = select(ORDERS.c.id).where(
             ORDERS.c.supplier_id == viewer.subject_id, ORDERS.c.status != "CANCELLED"
         )
-        may_see = or_(may_see, REFUNDS.c.order_id.in_(sold))
+        may_see = or_(may_see, leads_to(REFUNDS.c.order_id, sold))
     return query.where(may_see)
 
 
@@ -92,8 +147,8 @@ async def start(
 
     Raises NotFound, TradeExpired, and WrongState for a trade that is paid.
     """
-    query = select(*TRADES.c).where(TRADES.c.id == trade_id, TRADES.c.buyer_id == viewer.account_id)
-    trade = await unit.db.first(query.with_for_update(key_share=True))
+    mine = {"trade": trade_id, "buyer": viewer.account_id}
+    trade = await unit.db.first(_OWN_TRADE_LOCKED, mine)
     now = unit.clock()
     if trade is None:
         raise NotFound("Trade")
@@ -101,27 +156,22 @@ async def start(
         raise WrongState("Trade", trade.status)
     if trade.status == TradeStatus.CANCELLED or trade.expires_at <= now:
         raise TradeExpired
-    last = await unit.db.value(
-        select(func.max(PAYMENTS.c.attempt_no)).where(PAYMENTS.c.trade_id == trade_id)
-    )
+    last = await unit.db.value(_LAST_ATTEMPT, {"trade": trade_id})
     provider_no = receipt_no(now, "P")
-    payment_id = await unit.insert(
-        insert(PAYMENTS).values(
-            trade_id=trade_id,
-            attempt_no=(last or 0) + 1,
-            provider=provider,
-            provider_no=provider_no,
-            amount_fen=trade.payable_fen,
-            status=PaymentStatus.CREATED,
-            role=PaymentRole.PRIMARY,
-            created_at=now,
-        )
-    )
+    started = {
+        "trade": trade_id,
+        "attempt": (last or 0) + 1,
+        "from_provider": provider,
+        "number": provider_no,
+        "amount": trade.payable_fen,
+        "now": now,
+    }
+    payment_id = await unit.insert(_START, started)
     return Attempt(payment_id, provider_no, trade.payable_fen)
 
 
 async def get(unit: Unit, payment_id: int) -> Row[Any]:
-    row = await unit.db.first(select(*PAYMENTS.c).where(PAYMENTS.c.id == payment_id))
+    row = await unit.db.first(_PAYMENT, {"payment": payment_id})
     if row is None:
         raise NotFound("Payment")
     return row
@@ -146,13 +196,8 @@ async def succeed(
     is_new = await _note(unit, payment_id, provider_event_id, "SUCCEEDED")
     if not is_new or payment.status == PaymentStatus.SUCCEEDED:
         return False
-    return bool(
-        await unit.changed(
-            update(PAYMENTS)
-            .where(PAYMENTS.c.id == payment_id, PAYMENTS.c.status != PaymentStatus.SUCCEEDED)
-            .values(status=PaymentStatus.SUCCEEDED, role=role, finished_at=unit.clock())
-        )
-    )
+    came = {"payment": payment_id, "new_role": role, "now": unit.clock()}
+    return bool(await unit.changed(_SUCCEED, came))
 
 
 async def fail(unit: Unit, *, payment_id: int, provider_event_id: str) -> bool:
@@ -171,22 +216,12 @@ async def fail(unit: Unit, *, payment_id: int, provider_event_id: str) -> bool:
 
 async def close_open(unit: Unit, *, trade_id: int) -> int:
     """Closes the attempts of a trade that is cancelled; money that comes all the same is late."""
-    return await unit.changed(
-        update(PAYMENTS)
-        .where(PAYMENTS.c.trade_id == trade_id, PAYMENTS.c.status == PaymentStatus.CREATED)
-        .values(status=PaymentStatus.CLOSED, finished_at=unit.clock())
-    )
+    return await unit.changed(_CLOSE_OPEN, {"trade": trade_id, "now": unit.clock()})
 
 
 async def primary(unit: Unit, *, trade_id: int) -> Row[Any] | None:
     """The payment that paid the trade (or came late for it); every other one is beyond it."""
-    return await unit.db.first(
-        select(*PAYMENTS.c).where(
-            PAYMENTS.c.trade_id == trade_id,
-            PAYMENTS.c.status == PaymentStatus.SUCCEEDED,
-            PAYMENTS.c.role == PaymentRole.PRIMARY,
-        )
-    )
+    return await unit.db.first(_PRIMARY, {"trade": trade_id})
 
 
 async def request_refund(
@@ -214,12 +249,16 @@ async def request_refund(
     )
 
 
+def _bought_by(viewer: Viewer) -> Select[Any]:
+    mine = false() if viewer.id is None else TRADES.c.buyer_id == viewer.id
+    return select(TRADES.c.id).where(mine)
+
+
 async def _note(unit: Unit, payment_id: int, provider_event_id: str, kind: str) -> bool:
-    noted = await unit.insert_new(
-        EVENTS,
-        payment_id=payment_id,
-        provider_event_id=provider_event_id,
-        kind=kind,
-        created_at=unit.clock(),
-    )
-    return noted is not None
+    noted = {
+        "payment": payment_id,
+        "event": provider_event_id,
+        "what": kind,
+        "now": unit.clock(),
+    }
+    return await unit.returned(_NOTE, noted) is not None

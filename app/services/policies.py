@@ -24,6 +24,7 @@ from sqlalchemy import table as bare_table
 from app import search as texts
 from app.auth import Role, Viewer
 from app.db import Reader, Unit
+from app.services.sight import leads_to
 from app.tables.columns import table
 from app.tables.policies import PolicyClauseRow, PolicyDocumentRow, PolicyRecordRow
 from app.tables.products import CategoryRow
@@ -110,8 +111,7 @@ def visible_to(viewer: Viewer) -> Select[Any]:
 
 
 def clauses_visible_to(viewer: Viewer) -> Select[Any]:
-    seen = visible_to(viewer).with_only_columns(DOCUMENTS.c.id)
-    return select(*CLAUSES.c).where(CLAUSES.c.document_id.in_(seen))
+    return select(*CLAUSES.c).where(leads_to(CLAUSES.c.document_id, visible_to(viewer)))
 
 
 async def store_document(unit: Unit, draft: PolicyDraft) -> int:

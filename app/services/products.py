@@ -25,7 +25,8 @@ from app.auth import Role, Viewer
 from app.db import Reader
 from app.errors import NotFound
 from app.services import stocks
-from app.services.pages import Order, Page, keyset
+from app.services.pages import Listing, Order
+from app.services.sight import leads_to
 from app.tables.columns import table
 from app.tables.products import CategoryRow, ProductOptionRow, ProductRow, SkuRow, StockRow
 from app.tables.suppliers import SupplierRow
@@ -84,6 +85,40 @@ class Facets:
     price_bands: tuple[PriceBand, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FtsMatch:
+    """Products that an FTS5 expression finds, on SQLite."""
+
+    expression: str
+
+    def hits(self) -> CTE:
+        """(id, rank). Materialised: FTS5 gives ranks only while it runs the statement itself."""
+        rank = cast(func.round(-func.bm25(_whole("product_search")) * _RANK_SCALE), BigInteger)
+        return (
+            select(FTS.c.rowid.label("id"), rank.label("rank"))
+            .where(_whole("product_search").op("MATCH")(self.expression))
+            .cte("hits")
+            .prefix_with("MATERIALIZED")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VectorMatch:
+    """Products that a tsquery finds, on PostgreSQL."""
+
+    expression: str
+
+    def hits(self) -> CTE:
+        """(id, rank)."""
+        vector = func.to_tsvector("simple", PRODUCTS.c.search_tokens)
+        query = func.to_tsquery("simple", self.expression)
+        rank = cast(func.round(func.ts_rank(vector, query) * _RANK_SCALE), BigInteger)
+        return select(PRODUCTS.c.id, rank.label("rank")).where(vector.op("@@")(query)).cte("hits")
+
+
+Match = FtsMatch | VectorMatch
+
+
 def visible_to(viewer: Viewer) -> Select[Any]:
     """The public sees goods on sale of approved suppliers, a supplier the own goods, staff all."""
     query = select(*PRODUCTS.c)
@@ -92,23 +127,22 @@ def visible_to(viewer: Viewer) -> Select[Any]:
     if viewer.role is Role.SUPPLIER:
         return query.where(PRODUCTS.c.supplier_id == viewer.subject_id)
     approved = select(SUPPLIERS.c.id).where(SUPPLIERS.c.status == "APPROVED")
-    return query.where(PRODUCTS.c.status.in_(SHOWN), PRODUCTS.c.supplier_id.in_(approved))
+    return query.where(PRODUCTS.c.status.in_(SHOWN), leads_to(PRODUCTS.c.supplier_id, approved))
 
 
 def skus_visible_to(viewer: Viewer) -> Select[Any]:
-    query = select(*SKUS.c).where(SKUS.c.product_id.in_(_seen_ids(viewer)))
+    query = select(*SKUS.c).where(leads_to(SKUS.c.product_id, visible_to(viewer)))
     if viewer.is_staff or viewer.role is Role.SUPPLIER:
         return query
     return query.where(SKUS.c.status == "ON_SALE")
 
 
 def options_visible_to(viewer: Viewer) -> Select[Any]:
-    return select(*OPTIONS.c).where(OPTIONS.c.product_id.in_(_seen_ids(viewer)))
+    return select(*OPTIONS.c).where(leads_to(OPTIONS.c.product_id, visible_to(viewer)))
 
 
 def stocks_visible_to(viewer: Viewer) -> Select[Any]:
-    seen = skus_visible_to(viewer).with_only_columns(SKUS.c.id)
-    return select(*STOCKS.c).where(STOCKS.c.sku_id.in_(seen))
+    return select(*STOCKS.c).where(leads_to(STOCKS.c.sku_id, skus_visible_to(viewer)))
 
 
 def categories_visible_to(_viewer: Viewer) -> Select[Any]:
@@ -123,12 +157,9 @@ async def get(db: Reader, viewer: Viewer, product_id: int) -> Row[Any]:
     return row
 
 
-async def top_categories(db: Reader) -> list[Row[Any]]:
-    return await db.all(
-        select(*CATEGORIES.c)
-        .where(CATEGORIES.c.parent_id.is_(None))
-        .order_by(CATEGORIES.c.sort, CATEGORIES.c.id)
-    )
+def top_categories(viewer: Viewer) -> Listing:
+    tops = categories_visible_to(viewer).where(CATEGORIES.c.parent_id.is_(None))
+    return Listing(tops, [(CATEGORIES.c.sort, False), (CATEGORIES.c.id, False)])
 
 
 async def available(db: Reader, _viewer: Viewer, rows: Sequence[Any]) -> list[int]:
@@ -145,33 +176,40 @@ async def supply_prices(_db: Reader, viewer: Viewer, rows: Sequence[Any]) -> lis
     return [_supply_price(viewer, row) for row in rows]
 
 
-async def page(
-    db: Reader,
-    viewer: Viewer,
-    *,
-    filter: ProductFilter,
-    search: str | None,
-    sort: ProductSort,
-    first: int,
-    after: list[Any] | None = None,
-) -> Page:
-    """RELEVANCE without search words is DEFAULT; DEFAULT with search words is RELEVANCE."""
-    hits = await _hits(db, search)
+async def match_of(db: Reader, search: str | None) -> Match | None:
+    """The products that hold every word, or else those that hold any.
+
+    None when there is nothing to search for: no text, or none with a letter or digit in it.
+    """
+    if search is None or not (query := texts.query_tokens(search)):
+        return None
+    is_sqlite = db.dialect == "sqlite"
+    strict: Match = (
+        FtsMatch(texts.fts5_all(query)) if is_sqlite else VectorMatch(texts.tsquery_all(query))
+    )
+    found = query.bigrams
+    if len(found) == 1 or await db.first(select(strict.hits().c.id).limit(1)) is not None:
+        return strict
+    if is_sqlite:
+        return FtsMatch(texts.fts5_any("bigrams", found))
+    return VectorMatch(texts.tsquery_any(found))
+
+
+def listing(
+    viewer: Viewer, *, filter: ProductFilter, sort: ProductSort, match: Match | None
+) -> Listing:
+    """RELEVANCE without a match is DEFAULT; DEFAULT with a match is RELEVANCE."""
+    hits = None if match is None else match.hits()
     statement = _chosen(viewer, filter, hits)
     if hits is not None:
         statement = statement.add_columns(hits.c.rank)
-    return await keyset(db, statement, _order(sort, hits), first, after)
-
-
-async def count(db: Reader, viewer: Viewer, *, filter: ProductFilter, search: str | None) -> int:
-    chosen = _chosen(viewer, filter, await _hits(db, search)).subquery()
-    return int(await db.value(select(func.count()).select_from(chosen)))
+    return Listing(statement, _order(sort, hits))
 
 
 async def facets(
-    db: Reader, viewer: Viewer, *, filter: ProductFilter, search: str | None
+    db: Reader, viewer: Viewer, *, filter: ProductFilter, match: Match | None
 ) -> Facets:
-    hits = await _hits(db, search)
+    hits = None if match is None else match.hits()
     categories = await _branch_counts(db, filter.category_id, _chosen(viewer, filter, hits))
     owners = await _supplier_counts(db, _chosen(viewer, replace(filter, supplier_id=None), hits))
     free = replace(filter, price_min_fen=None, price_max_fen=None)
@@ -184,10 +222,6 @@ def _supply_price(viewer: Viewer, sku: Any) -> int | None:
     if viewer.role is Role.SUPPLIER and viewer.subject_id == sku.supplier_id:
         return int(sku.supply_price_fen)
     return int(sku.distributor_price_fen) if viewer.role is Role.DISTRIBUTOR else None
-
-
-def _seen_ids(viewer: Viewer) -> Select[Any]:
-    return visible_to(viewer).with_only_columns(PRODUCTS.c.id)
 
 
 def _chosen(viewer: Viewer, filter: ProductFilter, hits: CTE | None) -> Select[Any]:
@@ -239,45 +273,9 @@ def _order(sort: ProductSort, hits: CTE | None) -> Order:
     return orders.get(sort, [(PRODUCTS.c.sort, False), (PRODUCTS.c.id, False)])
 
 
-async def _hits(db: Reader, search: str | None) -> CTE | None:
-    """(id, rank) of the products that hold every word, or else of those that hold any.
-
-    None when there is nothing to search for: no text, or none with a letter or digit in it.
-    """
-    if search is None or not (query := texts.query_tokens(search)):
-        return None
-    is_sqlite = db.dialect == "sqlite"
-    strict = texts.fts5_all(query) if is_sqlite else texts.tsquery_all(query)
-    hits = _fts_hits(strict) if is_sqlite else _vector_hits(strict)
-    if len(query.bigrams) > 1 and await db.first(select(hits.c.id).limit(1)) is None:
-        found = query.bigrams
-        if is_sqlite:
-            return _fts_hits(texts.fts5_any("bigrams", found))
-        return _vector_hits(texts.tsquery_any(found))
-    return hits
-
-
-def _fts_hits(expression: str) -> CTE:
-    """Materialised: FTS5 gives ranks only while it is the one that runs the statement."""
-    rank = cast(func.round(-func.bm25(_whole("product_search")) * _RANK_SCALE), BigInteger)
-    return (
-        select(FTS.c.rowid.label("id"), rank.label("rank"))
-        .where(_whole("product_search").op("MATCH")(expression))
-        .cte("hits")
-        .prefix_with("MATERIALIZED")
-    )
-
-
 def _whole(name: str) -> ColumnElement[Any]:
     """FTS5's name for the table as a whole, which is spelled like a column."""
     return column(name)
-
-
-def _vector_hits(expression: str) -> CTE:
-    vector = func.to_tsvector("simple", PRODUCTS.c.search_tokens)
-    query = func.to_tsquery("simple", expression)
-    rank = cast(func.round(func.ts_rank(vector, query) * _RANK_SCALE), BigInteger)
-    return select(PRODUCTS.c.id, rank.label("rank")).where(vector.op("@@")(query)).cte("hits")
 
 
 async def _branch_counts(

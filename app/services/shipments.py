@@ -13,6 +13,7 @@ from app.rules.orders import AUTO_RECEIVE_AFTER, Move, origins
 from app.rules.shipments import CARRIERS, Carrier, ShipmentStatus, status_of
 from app.services import orders, stocks
 from app.services.orders import LINES, ORDERS
+from app.services.sight import leads_to
 from app.tables.columns import table
 from app.tables.shipments import ShipmentLineRow, ShipmentRow, TraceEventRow
 
@@ -25,16 +26,17 @@ MOVED = ShipmentStatus.CREATED, "商家已发货，等待快递揽收"
 
 def visible_to(viewer: Viewer) -> Select[Any]:
     """Whoever sees an order sees its parcels."""
-    seen = orders.visible_to(viewer).with_only_columns(ORDERS.c.id)
-    return select(*SHIPMENTS.c).where(SHIPMENTS.c.order_id.in_(seen))
+    return select(*SHIPMENTS.c).where(leads_to(SHIPMENTS.c.order_id, orders.visible_to(viewer)))
 
 
 def lines_visible_to(viewer: Viewer) -> Select[Any]:
-    return select(*SHIPMENT_LINES.c).where(SHIPMENT_LINES.c.shipment_id.in_(_visible_ids(viewer)))
+    return select(*SHIPMENT_LINES.c).where(
+        leads_to(SHIPMENT_LINES.c.shipment_id, visible_to(viewer))
+    )
 
 
 def trace_visible_to(viewer: Viewer) -> Select[Any]:
-    return select(*TRACES.c).where(TRACES.c.shipment_id.in_(_visible_ids(viewer)))
+    return select(*TRACES.c).where(leads_to(TRACES.c.shipment_id, visible_to(viewer)))
 
 
 async def ship(
@@ -104,10 +106,6 @@ async def trace(
         .values(status=status, delivered_at=min(arrived, default=None))
     )
     return True
-
-
-def _visible_ids(viewer: Viewer) -> Select[Any]:
-    return visible_to(viewer).with_only_columns(SHIPMENTS.c.id)
 
 
 def _carrier(code: str, waybill: str) -> Carrier:

@@ -1,6 +1,6 @@
 """Stock: units are reserved at checkout, allocated when paid, and leave with the parcel."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import Row, insert, select, update
 from app.db import Reader, Unit
 from app.errors import OutOfStock
 from app.rules.stock import Units, absorbed, count
+from app.statements import Prepared, among, bind
 from app.tables.columns import table
 from app.tables.products import StockMovementRow, StockReservationRow, StockRow
 
@@ -18,12 +19,107 @@ MOVEMENTS = table(StockMovementRow)
 
 ORDER = "ORDER"  # the owner of a reservation; a SKU has one supplier, hence one order of a trade
 
+COUNTS = (STOCKS.c.on_hand, STOCKS.c.allocated, STOCKS.c.reserved, STOCKS.c.shortfall)
+
+_ONE_LOCKED = Prepared(
+    select(*COUNTS).where(STOCKS.c.sku_id == bind("sku")).with_for_update(key_share=True)
+)
+_MANY = Prepared(select(STOCKS.c.sku_id, *COUNTS).where(among(STOCKS.c.sku_id, "skus")))
+_MANY_LOCKED = Prepared(
+    select(STOCKS.c.id)
+    .where(among(STOCKS.c.sku_id, "skus"))
+    .order_by(STOCKS.c.sku_id)
+    .with_for_update(key_share=True)
+)
+_RESERVE = Prepared(
+    update(STOCKS)
+    .where(
+        STOCKS.c.sku_id == bind("sku"),
+        STOCKS.c.on_hand - STOCKS.c.allocated - STOCKS.c.reserved >= bind("units"),
+        STOCKS.c.shortfall == 0,
+    )
+    .values(reserved=STOCKS.c.reserved + bind("units"), version=STOCKS.c.version + 1)
+)
+_CHANGE = Prepared(
+    update(STOCKS)
+    .where(STOCKS.c.sku_id == bind("sku"))
+    .values(
+        {one.name: one + bind(f"more_{one.name}") for one in COUNTS}
+        | {"version": STOCKS.c.version + 1}
+    )
+)
+_HOLD = Prepared(
+    insert(RESERVATIONS).values(
+        sku_id=bind("sku"),
+        quantity=bind("units"),
+        owner_type=bind("owner"),
+        owner_id=bind("owner_key"),
+        status="HELD",
+        expires_at=bind("until"),
+    )
+)
+_HELD = Prepared(
+    select(*RESERVATIONS.c)
+    .where(
+        RESERVATIONS.c.owner_type == bind("owner"),
+        RESERVATIONS.c.owner_id == bind("owner_key"),
+        RESERVATIONS.c.status.in_(("HELD", "ALLOCATED")),
+    )
+    .order_by(RESERVATIONS.c.sku_id)
+)
+_CLOSE = Prepared(
+    update(RESERVATIONS)
+    .where(RESERVATIONS.c.id == bind("key"), RESERVATIONS.c.status == bind("old_status"))
+    .values(status=bind("new_status"))
+)
+_NOTE = Prepared(
+    insert(MOVEMENTS).values(
+        sku_id=bind("sku"),
+        kind=bind("what"),
+        delta=bind("change"),
+        quantity=bind("units"),
+        ref_type=bind("cause"),
+        ref_id=bind("cause_key"),
+        created_at=bind("now"),
+    )
+)
+_FIRST_COUNT = Prepared(
+    lambda insert: (
+        insert(STOCKS)
+        .values(
+            sku_id=bind("sku"),
+            on_hand=0,
+            allocated=0,
+            reserved=0,
+            shortfall=0,
+            source_version=-1,
+            version=0,
+        )
+        .on_conflict_do_nothing()
+    )
+)
+_COUNT = Prepared(
+    update(STOCKS)
+    .where(STOCKS.c.sku_id == bind("sku"), STOCKS.c.source_version < bind("source"))
+    .values(
+        on_hand=bind("counted"),
+        shortfall=bind("short"),
+        source_version=bind("source"),
+        version=STOCKS.c.version + 1,
+    )
+)
+
 
 async def available(db: Reader, sku_ids: Collection[int]) -> dict[int, int]:
     """Units free to sell; 0 for a SKU without stock."""
-    rows = await db.all(select(*STOCKS.c).where(STOCKS.c.sku_id.in_(sku_ids)))
-    free = {row.sku_id: _units(row).available for row in rows}
+    rows = await db.all(_MANY, {"skus": sku_ids})
+    free = {row.sku_id: free_in(row) for row in rows}
     return {sku_id: free.get(sku_id, 0) for sku_id in sku_ids}
+
+
+def free_in(row: Any) -> int:
+    """Units free to sell, of a row with the columns of `COUNTS`; they are None without stock."""
+    return 0 if row.on_hand is None else _units(row).available
 
 
 async def lock(unit: Unit, sku_ids: Iterable[int]) -> None:
@@ -32,8 +128,7 @@ async def lock(unit: Unit, sku_ids: Iterable[int]) -> None:
     Needed before touching SKUs of several owners; SQLite has its one write lock instead.
     """
     if unit.db.dialect != "sqlite":
-        rows = select(STOCKS.c.id).where(STOCKS.c.sku_id.in_(sorted(set(sku_ids))))
-        await unit.db.all(rows.order_by(STOCKS.c.sku_id).with_for_update(key_share=True))
+        await unit.db.all(_MANY_LOCKED, {"skus": sorted(set(sku_ids))})
 
 
 async def reserve(
@@ -44,31 +139,23 @@ async def reserve(
     Raises OutOfStock for the first SKU that has too few.
     """
     for sku_id, quantity in sorted(units.items()):
-        free = STOCKS.c.on_hand - STOCKS.c.allocated - STOCKS.c.reserved
-        taken = await unit.changed(
-            update(STOCKS)
-            .where(STOCKS.c.sku_id == sku_id, free >= quantity, STOCKS.c.shortfall == 0)
-            .values(reserved=STOCKS.c.reserved + quantity, version=STOCKS.c.version + 1)
-        )
-        if not taken:
+        if not await unit.changed(_RESERVE, {"sku": sku_id, "units": quantity}):
             raise OutOfStock(sku_id, (await available(unit.db, [sku_id]))[sku_id])
-        await unit.insert(
-            insert(RESERVATIONS).values(
-                sku_id=sku_id,
-                quantity=quantity,
-                owner_type=owner_type,
-                owner_id=owner_id,
-                status="HELD",
-                expires_at=expires_at,
-            )
-        )
+        held = {
+            "sku": sku_id,
+            "units": quantity,
+            "owner": owner_type,
+            "owner_key": owner_id,
+            "until": expires_at,
+        }
+        await unit.insert(_HOLD, held)
         await _note(unit, "RESERVE", sku_id, quantity, owner_type, owner_id)
 
 
 async def release(unit: Unit, owner_type: str, owner_id: int) -> int:
     """Gives back what an owner holds, paid or not; a repetition finds nothing. How many SKUs."""
     released = 0
-    for row in await _held(unit, owner_type, owner_id, ("HELD", "ALLOCATED")):
+    for row in await _held(unit, owner_type, owner_id):
         if not await _close(unit, row, "RELEASED"):
             continue
         stock = await _locked(unit, row.sku_id)
@@ -89,8 +176,8 @@ async def release(unit: Unit, owner_type: str, owner_id: int) -> int:
 async def allocate(unit: Unit, owner_type: str, owner_id: int) -> int:
     """Turns an owner's reservation into paid units; a repetition finds nothing. How many SKUs."""
     allocated = 0
-    for row in await _held(unit, owner_type, owner_id, ("HELD",)):
-        if not await _close(unit, row, "ALLOCATED"):
+    for row in await _held(unit, owner_type, owner_id):
+        if row.status != "HELD" or not await _close(unit, row, "ALLOCATED"):
             continue
         await _change(unit, row.sku_id, {"reserved": -row.quantity, "allocated": row.quantity})
         await _note(unit, "ALLOCATE", row.sku_id, row.quantity, owner_type, owner_id)
@@ -110,66 +197,44 @@ async def sync(unit: Unit, sku_id: int, on_hand: int, source_version: int) -> bo
 
     A count below what is promised becomes a shortfall: sales stop until it is made up.
     """
-    await unit.insert_new(STOCKS, sku_id=sku_id, on_hand=0, source_version=-1)
+    await unit.execute(_FIRST_COUNT, {"sku": sku_id})
     before = await _locked(unit, sku_id)
     after = count(_units(before), on_hand)
-    taken = await unit.changed(
-        update(STOCKS)
-        .where(STOCKS.c.sku_id == sku_id, STOCKS.c.source_version < source_version)
-        .values(
-            on_hand=after.on_hand,
-            shortfall=after.shortfall,
-            source_version=source_version,
-            version=STOCKS.c.version + 1,
-        )
-    )
-    if not taken:
+    counted = {
+        "sku": sku_id,
+        "counted": after.on_hand,
+        "short": after.shortfall,
+        "source": source_version,
+    }
+    if not await unit.changed(_COUNT, counted):
         return False
     delta = after.on_hand - before.on_hand
     await _note(unit, "SYNC", sku_id, abs(delta), "SOURCE", source_version, delta=delta)
     return True
 
 
-def _units(row: Row[Any]) -> Units:
+def _units(row: Any) -> Units:
     return Units(row.on_hand, row.allocated, row.reserved, row.shortfall)
 
 
 async def _locked(unit: Unit, sku_id: int) -> Row[Any]:
-    query = select(*STOCKS.c).where(STOCKS.c.sku_id == sku_id)
-    row = await unit.db.first(query.with_for_update(key_share=True))
+    row = await unit.db.first(_ONE_LOCKED, {"sku": sku_id})
     assert row is not None
     return row
 
 
-async def _held(
-    unit: Unit, owner_type: str, owner_id: int, statuses: Sequence[str]
-) -> list[Row[Any]]:
-    return await unit.db.all(
-        select(*RESERVATIONS.c)
-        .where(
-            RESERVATIONS.c.owner_type == owner_type,
-            RESERVATIONS.c.owner_id == owner_id,
-            RESERVATIONS.c.status.in_(statuses),
-        )
-        .order_by(RESERVATIONS.c.sku_id)
-    )
+async def _held(unit: Unit, owner_type: str, owner_id: int) -> list[Row[Any]]:
+    return await unit.db.all(_HELD, {"owner": owner_type, "owner_key": owner_id})
 
 
 async def _close(unit: Unit, reservation: Row[Any], status: str) -> int:
-    return await unit.changed(
-        update(RESERVATIONS)
-        .where(RESERVATIONS.c.id == reservation.id, RESERVATIONS.c.status == reservation.status)
-        .values(status=status)
-    )
+    change = {"key": reservation.id, "old_status": reservation.status, "new_status": status}
+    return await unit.changed(_CLOSE, change)
 
 
 async def _change(unit: Unit, sku_id: int, deltas: Mapping[str, int]) -> None:
-    changes = {name: STOCKS.c[name] + delta for name, delta in deltas.items() if delta}
-    await unit.changed(
-        update(STOCKS)
-        .where(STOCKS.c.sku_id == sku_id)
-        .values(version=STOCKS.c.version + 1, **changes)
-    )
+    more = {f"more_{one.name}": deltas.get(one.name, 0) for one in COUNTS}
+    await unit.changed(_CHANGE, {"sku": sku_id, **more})
 
 
 async def _note(
@@ -182,14 +247,13 @@ async def _note(
     *,
     delta: int = 0,
 ) -> None:
-    await unit.insert(
-        insert(MOVEMENTS).values(
-            sku_id=sku_id,
-            kind=kind,
-            delta=delta,
-            quantity=quantity,
-            ref_type=ref_type,
-            ref_id=ref_id,
-            created_at=unit.clock(),
-        )
-    )
+    noted = {
+        "sku": sku_id,
+        "what": kind,
+        "change": delta,
+        "units": quantity,
+        "cause": ref_type,
+        "cause_key": ref_id,
+        "now": unit.clock(),
+    }
+    await unit.insert(_NOTE, noted)
