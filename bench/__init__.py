@@ -1,0 +1,1 @@
+"""Jishi beside hand-written routes and other GraphQL servers: see docs/performance.md."""

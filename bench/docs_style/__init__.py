@@ -1,0 +1,1 @@
+"""A peer: strawberry as its documentation teaches it."""
