@@ -32,7 +32,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 
 Values = Mapping[str, Any]
 DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="qmark"),
+    "sqlite": sqlite.dialect(paramstyle="qmark", json_deserializer=orjson.loads),
     "postgresql": asyncpg.dialect(),  # type: ignore[no-untyped-call]
 }
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

@@ -2,7 +2,7 @@
 
 import inspect
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -20,6 +20,7 @@ from graphql import (
     GraphQLUnionType,
     is_leaf_type,
 )
+from sqlalchemy import JSON
 from strawberry import Schema
 
 from app import ids
@@ -36,9 +37,11 @@ from app.plan.shapes import (
     Leaf,
     Made,
     Names,
+    Pure,
     Source,
     Sub,
     ValueFrame,
+    reads,
 )
 from app.tables.columns import Utc
 from schema.fields import (
@@ -73,34 +76,31 @@ class Compiler:
     dialect: str
     names: Names = field(default_factory=Names)
     frames: list[EntityFrame] = field(default_factory=list)
-    levels: list[list[Load]] = field(default_factory=list)
+    levels: list[list[EntityFrame]] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
     arguments: list[FieldArguments] = field(default_factory=list)
     is_live: bool = False
 
     # where rows come from
 
-    def key_load(self, depth: int, kind: str) -> KeyLoad:
-        for one in self._level(depth):
+    def key_load(self, kind: str) -> KeyLoad:
+        """One for each kind: what a level has read, a deeper one knows already."""
+        for one in self.loads:
             if isinstance(one, KeyLoad) and one.entity is ENTITIES[kind]:
                 return one
-        return self._add(depth, KeyLoad(ENTITIES[kind], self.dialect))
+        return self._add(KeyLoad(ENTITIES[kind], self.dialect))
 
-    def many_load(self, depth: int, declared: Many) -> ManyLoad:
-        for one in self._level(depth):
+    def many_load(self, declared: Many) -> ManyLoad:
+        for one in self.loads:
             if isinstance(one, ManyLoad) and one.declared is declared:
                 return one
-        return self._add(depth, ManyLoad(ENTITIES[declared.kind], self.dialect, declared=declared))
+        return self._add(ManyLoad(ENTITIES[declared.kind], self.dialect, declared=declared))
 
     def list_load(self, kind: str) -> ListLoad:
-        return self._add(0, ListLoad(ENTITIES[kind], self.dialect))
+        return self._add(ListLoad(ENTITIES[kind], self.dialect))
 
-    def _level(self, depth: int) -> list[Load]:
-        while len(self.levels) <= depth:
-            self.levels.append([])
-        return self.levels[depth]
-
-    def _add(self, depth: int, load: L) -> L:
-        self._level(depth).append(load)
+    def _add(self, load: L) -> L:
+        self.loads.append(load)
         return load
 
     # objects
@@ -108,10 +108,13 @@ class Compiler:
     def entity_frame(
         self, load: Load, kind: GraphQLObjectType, picked: list[Picked], depth: int
     ) -> EntityFrame:
-        """A frame of that entity's rows; what lies below it is read one level deeper."""
+        """A frame of that entity's rows, whose level is `depth`; what lies below is deeper."""
         frame = EntityFrame(len(self.frames), load.entity, load)
         self.frames.append(frame)
         load.frames.append(frame)
+        while len(self.levels) <= depth:
+            self.levels.append([])
+        self.levels[depth].append(frame)
         self.is_live = self.is_live or not load.entity.cacheable
         declared = declared_of(load.entity)
         for one in picked:
@@ -123,7 +126,7 @@ class Compiler:
             if python_name not in declared:
                 raise NotTaken("field", f"{kind.name}.{one.name}")
             frame.fields.append(
-                self._entity_field(frame, kind, known, one, declared[python_name], depth)
+                self._entity_field(frame, kind, known, one, declared[python_name], depth + 1)
             )
         return frame
 
@@ -162,8 +165,8 @@ class Compiler:
             below = self.selections.below(one, picked)
             origin = one.extensions[_DEFINITION].origin
             if issubclass(origin, Entity):
-                load = self.key_load(depth, one.name)
-                made.kinds[one.name] = self.entity_frame(load, one, below, depth + 1)
+                load = self.key_load(one.name)
+                made.kinds[one.name] = self.entity_frame(load, one, below, depth)
             else:
                 made.values[origin] = self.value_frame(one, below, depth)
         return made
@@ -186,6 +189,7 @@ class Compiler:
     ) -> Field:
         load: Load = frame.load
         short: Source | None = None
+        pure: Pure | None = None
         match declared:
             case Key():
                 encode = self.names.name("k", _ids_of(frame.name))
@@ -194,8 +198,12 @@ class Compiler:
             case Column():
                 (name,) = declared.columns
                 raw, made, short = self._column(load, name, known, picked)
+                if isinstance(made, Items):
+                    pure = self._pure(load, [name], lambda value: value)
             case Computed():
                 raw, made, short = self._computed(load, declared, known, picked, depth)
+                if isinstance(made, Sub | Items) and not reads(made) and not self.arguments:
+                    pure = self._pure(load, declared.columns, declared.by)
             case One():
                 raw = _place(load.column(declared.columns[0]))
                 made = Edge(self._one(declared, known, picked, depth))
@@ -213,7 +221,9 @@ class Compiler:
                 return batched
             case _:
                 raise NotTaken("field", f"{kind.name}.{picked.name}")
-        return _field(kind, known, picked, raw, made, short)
+        field = _field(kind, known, picked, raw, made, short)
+        field.pure = pure
+        return field
 
     def _value_edge(
         self,
@@ -231,13 +241,13 @@ class Compiler:
 
     def _one(self, declared: One, known: GraphQLField, picked: Picked, depth: int) -> EntityFrame:
         kind = object_of(known.type)
-        load = self.key_load(depth, declared.kind)
-        return self.entity_frame(load, kind, self.selections.below(kind, picked), depth + 1)
+        load = self.key_load(declared.kind)
+        return self.entity_frame(load, kind, self.selections.below(kind, picked), depth)
 
     def _many(self, declared: Many, known: GraphQLField, picked: Picked, depth: int) -> EntityFrame:
         kind = object_of(known.type)
-        load = self.many_load(depth, declared)
-        return self.entity_frame(load, kind, self.selections.below(kind, picked), depth + 1)
+        load = self.many_load(declared)
+        return self.entity_frame(load, kind, self.selections.below(kind, picked), depth)
 
     def _column(
         self, load: Load, name: str, known: GraphQLField, picked: Picked
@@ -252,6 +262,21 @@ class Compiler:
         if is_text and getattr(_nullable(known.type), "name", "") == "DateTime":
             return raw, made, _called(self.names.name("t", _instant), [place])
         return raw, made, None
+
+    def _pure(self, load: Load, columns: Sequence[str], by: Callable[..., Any]) -> Pure | None:
+        """For a JSON value that can be kept: its key are the columns, so they must be hashable."""
+        if self.dialect != "sqlite" and any(
+            isinstance(load.kind_of(name).type, JSON) for name in columns
+        ):
+            return None
+        parts = []
+        for number, name in enumerate(columns):
+            place = (lambda key: key) if len(columns) == 1 else _place(number)
+            process = load.processor(name)
+            made = place if process is None else _called(self.names.name("p", process), [place])
+            parts.append(made)
+        places = tuple(load.column(name) for name in columns)
+        return Pure(places, _called(self.names.name("c", by), parts))
 
     def _computed(
         self, load: Load, declared: Computed, known: GraphQLField, picked: Picked, depth: int
@@ -279,7 +304,10 @@ class Compiler:
         names = list(dict.fromkeys(("id", *declared.columns)))
         columns = tuple((load.column(name), load.processor(name)) for name in names)
         kind: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024  made at run time
-        frame.batches.append(BatchUse(declared, kind._make, columns))
+        use = BatchUse(declared, (load.entity, declared.read, *names), kind._make, columns)
+        for one in (one for other in self.frames for one in other.batches if one.of == use.of):
+            use.is_alone = one.is_alone = False
+        frame.batches.append(use)
         return len(frame.batches) - 1
 
     def _attribute_or_method(

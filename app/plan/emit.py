@@ -16,11 +16,28 @@ from app.plan.shapes import (
     Leaf,
     Made,
     Names,
+    Pure,
     Sub,
 )
 from schema.fields import Entity, Pointer
 
 _EMPTY: list[Any] = []
+
+
+class Kept(dict[Any, Any]):
+    """Values of a pure function by its argument; forgets all of them when there are too many."""
+
+    MOST = 10_000
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, key: Any) -> Any:
+        if len(self) >= self.MOST:
+            self.clear()
+        made = self[key] = self._function(key)
+        return made
 
 
 class Writer:
@@ -76,7 +93,15 @@ class Writer:
     def _of(self, field: Field, row: str) -> str:
         if field.short is not None:
             return field.short(row) if field.is_nullable else f"({field.short(row)} or null())"
+        if field.pure is not None:
+            return self._kept(field, field.pure, row)
         return self._json(field.made, field.raw(row), is_nullable=field.is_nullable)
+
+    def _kept(self, field: Field, pure: Pure, row: str) -> str:
+        """A look at what was made of the same columns before."""
+        json = self._json(field.made, pure.raw("k"), is_nullable=field.is_nullable)
+        kept = self._names.name("n", Kept(self._made(f"lambda k: {json}")))
+        return f"{kept}[{', '.join(f'{row}[{place}]' for place in pure.places)}]"
 
     def _json(self, made: Made, raw: str, *, is_nullable: bool) -> str:
         if is_nullable and isinstance(made, Leaf | Items):

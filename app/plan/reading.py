@@ -11,9 +11,10 @@ from app.auth import Role, Viewer
 from app.context import Context
 from app.db import Reader
 from app.plan.emit import key_of, kind_of
-from app.plan.loads import Asker, KeyLoad, ListLoad, Load, ManyLoad, Rows, tables_of
+from app.plan.loads import Asker, KeyLoad, ListLoad, ManyLoad, Rows, tables_of
 from app.plan.shapes import (
     Arguments,
+    BatchUse,
     Children,
     Edge,
     EntityFrame,
@@ -28,19 +29,21 @@ from app.statements import Prepared
 
 @dataclass
 class Reading:
-    """The rows of a plan's loads, level by level, and the objects made of them."""
+    """The rows of a plan's frames, level by level, and the objects made of them."""
 
     db: Reader
     context: Context
     asker: Asker
-    levels: list[list[Load]]
+    levels: list[list[EntityFrame]]
     arguments: Arguments
     emitted: list[Any]
-    wanted: dict[int, dict[int, None]] = field(default_factory=lambda: defaultdict(dict))
-    rows: dict[int, Rows] = field(default_factory=dict)
-    batches: dict[int, list[Sequence[Any]]] = field(default_factory=dict)
     tags: set[str] | None = None
     is_broken: bool = False
+    rows: dict[int, Rows] = field(default_factory=dict)
+    batches: dict[int, list[Sequence[Any]]] = field(default_factory=dict)
+    _wanted: dict[int, dict[int, None]] = field(default_factory=lambda: defaultdict(dict))
+    _known: dict[int, dict[int, Rows]] = field(default_factory=lambda: defaultdict(dict))
+    _counted: dict[Any, dict[int, Any]] = field(default_factory=lambda: defaultdict(dict))
     _places: dict[int, Any] = field(default_factory=dict)
 
     @property
@@ -57,7 +60,7 @@ class Reading:
                     self.want(each, one)
             case Edge(frame) | Children(frame):
                 if value is not None:
-                    self.wanted[id(frame.load)][value] = None
+                    self._wanted[frame.number][value] = None
             case Sub():
                 if value is not None:
                     self._want_below(made, value)
@@ -68,37 +71,61 @@ class Reading:
         if frame is not None:
             key = key_of(value)
             assert key is not None
-            self.wanted[id(frame.load)][key] = None
+            self._wanted[frame.number][key] = None
             return
         for one in made.values[kind].fields:
             if reads(one.made):
                 assert one.pick is not None
                 self.want(one.made, one.pick(value, (), self.arguments))
 
-    async def read(self) -> None:
-        """Reads all levels, from the roots outward."""
-        for level in self.levels:
-            for load in level:
-                if not isinstance(load, ListLoad):
-                    await self._read_keys(load)
-                for frame in load.frames:
-                    await self._take(frame, self.rows.get(id(load), ()))
-
-    async def _read_keys(self, load: Load) -> None:
-        keys = list(self.wanted[id(load)])
-        if not keys:
-            return
-        assert isinstance(load, KeyLoad | ManyLoad)
-        rows = self.rows[id(load)] = await load.read(self.db, self.asker, keys)
-        if self.tags is not None:
-            self._note(load, keys, has_all=len(rows) == len(keys))
-
-    def note_list(self, load: ListLoad) -> None:
-        """A list is tagged with every table that its statements have read."""
+    def listed(self, load: ListLoad, rows: Rows) -> None:
+        """Takes the rows of a root list, tagged with every table that its statement has read."""
+        for frame in load.frames:
+            self.rows[frame.number] = rows
         if self.tags is not None:
             self.tags |= load.tables_read
 
-    def _note(self, load: Load, keys: list[int], *, has_all: bool) -> None:
+    async def read(self) -> None:
+        """Reads all levels, from the roots outward."""
+        for level in self.levels:
+            for frame in level:
+                if frame.number not in self.rows:
+                    await self._read_keys(frame, level)
+            for frame in level:
+                if frame.batches and self.rows[frame.number]:
+                    await self._read_batches(frame, level)
+            for frame in level:
+                if frame.below and self.rows[frame.number]:
+                    self._want_of_rows(frame)
+
+    async def _read_keys(self, frame: EntityFrame, level: list[EntityFrame]) -> None:
+        """Reads for all frames of a level that share a load, what no level has read yet."""
+        load = frame.load
+        if isinstance(load, ListLoad):  # its root has failed
+            self.rows[frame.number] = ()
+            return
+        if len(load.frames) == 1:
+            keys = list(self._wanted[frame.number])
+            self.rows[frame.number] = await self._read(load, keys) if keys else ()
+            return
+        known, sharing = self._known[id(load)], [one for one in level if one.load is load]
+        wanted = {key: None for one in sharing for key in self._wanted[one.number]}
+        keys = [key for key in wanted if key not in known]
+        if keys:
+            found: dict[int, list[Any]] = {key: [] for key in keys}
+            for row in await self._read(load, keys):
+                found[row[0]].append(row)
+            known.update(found)
+        for one in sharing:
+            self.rows[one.number] = [row for key in self._wanted[one.number] for row in known[key]]
+
+    async def _read(self, load: KeyLoad | ManyLoad, keys: list[int]) -> Rows:
+        rows = await load.read(self.db, self.asker, keys)
+        if self.tags is not None:
+            self._note(load, keys, has_all=len(rows) == len(keys))
+        return rows
+
+    def _note(self, load: KeyLoad | ManyLoad, keys: list[int], *, has_all: bool) -> None:
         """Rows read by key are tagged one by one; all else that the statement read by table.
 
         Where a row was not found it may come to be: that is a change of its table.
@@ -111,45 +138,51 @@ class Reading:
         else:
             self.tags |= tables
 
-    async def _take(self, frame: EntityFrame, rows: Rows) -> None:
-        if not rows:
-            return
+    async def _read_batches(self, frame: EntityFrame, level: list[EntityFrame]) -> None:
+        """Values for the rows of a frame; frames of one level have theirs read together."""
         columns: list[Sequence[Any]] = []
+        rows = self.rows[frame.number]
         for use in frame.batches:
-            named = [
-                use.make(
-                    row[place] if process is None else process(row[place])
-                    for place, process in use.columns
-                )
-                for row in rows
-            ]
-            try:
-                db = self.db if self.tags is None else Noting(self.db, self.tags)
-                columns.append(await use.declared.read(db, self.viewer, named))
-            except Exception as error:  # noqa: BLE001  told at every field that needs it
-                self.is_broken = True
-                columns.append([error] * len(rows))
+            if use.is_alone:
+                columns.append(await self._counted_for(use, [use.named(row) for row in rows]))
+                continue
+            known, wanted = self._counted[use.of], {}
+            for one in level:
+                for other in one.batches:
+                    if other.of == use.of:
+                        named = map(other.named, self.rows[one.number])
+                        wanted.update({row.id: row for row in named if row.id not in known})
+            if wanted:
+                values = await self._counted_for(use, list(wanted.values()))
+                known.update(zip(wanted, values, strict=True))
+            columns.append([known[use.named(row).id] for row in rows])
         self.batches[frame.number] = columns
-        if not frame.below:
-            return
+
+    async def _counted_for(self, use: BatchUse, rows: list[Any]) -> Sequence[Any]:
+        db = self.db if self.tags is None else Noting(self.db, self.tags)
+        try:
+            return await use.declared.read(db, self.viewer, rows)
+        except Exception as error:  # noqa: BLE001  told at every field that needs it
+            self.is_broken = True
+            return [error] * len(rows)
+
+    def _want_of_rows(self, frame: EntityFrame) -> None:
+        rows, arguments = self.rows[frame.number], self.arguments
+        columns = self.batches.get(frame.number)
         batches = list(zip(*columns, strict=True)) if columns else [()] * len(rows)
         for one in frame.below:
-            self._want_of_rows(one, rows, batches)
-
-    def _want_of_rows(self, one: Any, rows: Rows, batches: Sequence[Any]) -> None:
-        made, pick, arguments = one.made, one.pick, self.arguments
-        if isinstance(made, Edge | Children):
-            wanted = self.wanted[id(made.frame.load)]
-            for row in rows:
-                key = pick(row, (), arguments)
-                if key is not None:
-                    wanted[key] = None
-            return
-        for row, batch in zip(rows, batches, strict=True):
-            try:
-                self.want(made, pick(row, batch, arguments))
-            except Exception:  # noqa: BLE001  the careful path meets it again, at its place
-                self.is_broken = True
+            made, pick = one.made, one.pick
+            assert pick is not None
+            if isinstance(made, Edge | Children):
+                keys = [pick(row, (), arguments) for row in rows]
+                wanted = self._wanted[made.frame.number]
+                wanted.update(dict.fromkeys(key for key in keys if key is not None))
+                continue
+            for row, batch in zip(rows, batches, strict=True):
+                try:
+                    self.want(made, pick(row, batch, arguments))
+                except Exception:  # noqa: BLE001  the careful path meets it again, at its place
+                    self.is_broken = True
 
     # what became of it
 
@@ -157,9 +190,12 @@ class Reading:
         """Makes the objects of all frames, the outermost last. Raises where something is wrong."""
         emitted = self.emitted
         for frame in reversed(frames):
+            rows = self.rows[frame.number]
+            if not rows:
+                emitted[frame.number] = [] if isinstance(frame.load, ListLoad) else {}
+                continue
             assert frame.emit is not None
-            rows = self.rows.get(id(frame.load), ())
-            columns = self.batches.get(frame.number, ())
+            columns = self.batches.get(frame.number)
             batches = list(zip(*columns, strict=True)) if columns else ()
             objects = frame.emit(rows, batches, emitted, self.arguments)
             if isinstance(frame.load, KeyLoad):
@@ -177,22 +213,22 @@ class Reading:
             emitted[frame.number] = made
 
     def rows_of(self, frame: EntityFrame) -> Rows:
-        return self.rows.get(id(frame.load), ())
+        return self.rows[frame.number]
 
     def batches_of(self, frame: EntityFrame) -> list[Sequence[Any]]:
         return self.batches.get(frame.number, [])
 
     def place_of(self, frame: EntityFrame, key: Any) -> int | None:
         """Where the row with that key stands."""
-        load = id(frame.load)
-        if load not in self._places:
-            self._places[load] = {row[0]: n for n, row in enumerate(self.rows_of(frame))}
-        place: int | None = self._places[load].get(key)
+        number = frame.number
+        if number not in self._places:
+            self._places[number] = {row[0]: n for n, row in enumerate(self.rows[number])}
+        place: int | None = self._places[number].get(key)
         return place
 
     def places_under(self, frame: EntityFrame, parent: Any) -> list[int]:
         """Where the rows of that parent stand, in order."""
-        return [n for n, row in enumerate(self.rows_of(frame)) if row[0] == parent]
+        return [n for n, row in enumerate(self.rows[frame.number]) if row[0] == parent]
 
 
 class Noting(Reader):

@@ -84,8 +84,7 @@ class ListRoot(Root):
     async def begin(self, reading: Reading, found: Any) -> Any:
         limit = found.limit if isinstance(found, Rows) else 1
         read = await self.load.top(reading.db, reading.asker, found.listing, found.narrowed, limit)
-        reading.rows[id(self.load)] = read.rows
-        reading.note_list(self.load)
+        reading.listed(self.load, read.rows)
         return isinstance(found, FirstOf)
 
     def emit(self, reading: Reading, state: Any) -> Any:
@@ -95,7 +94,7 @@ class ListRoot(Root):
         return objects[0] if objects else None
 
     def careful(self, careful: Careful, reading: Reading, state: Any, path: Path) -> Any:
-        count = len(reading.rows[id(self.load)])
+        count = len(reading.rows_of(self.frame))
         if state:
             return careful.entity(self.frame, 0, path) if count else None
         return [careful.entity(self.frame, place, [*path, place]) for place in range(count)]
@@ -135,8 +134,7 @@ class PageRoot(Root):
         db = reading.db if reading.tags is None else Noting(reading.db, reading.tags)
         settled = await found.settled(db)
         page = await self.load.page(reading.db, reading.asker, settled, after)
-        reading.rows[id(self.load)] = page.rows
-        reading.note_list(self.load)
+        reading.listed(self.load, page.rows)
 
         def sign(row: Any) -> str:
             return signer.sign(found.scope, page.key_of(row))
@@ -263,7 +261,7 @@ def _list_root(
     entity = object_of(known.type)
     load = compiler.list_load(entity.name)
     below = compiler.selections.below(entity, picked)
-    frame = compiler.entity_frame(load, entity, below, 1)
+    frame = compiler.entity_frame(load, entity, below, 0)
     return ListRoot(_field(kind, known, picked, _NOTHING), arguments, load, frame)
 
 
@@ -302,7 +300,7 @@ def _part(
     item = object_of(known.type) if name in {"nodes", "edges"} else None
     if name == "nodes" and item is not None:
         below = compiler.selections.below(item, picked)
-        rows = compiler.entity_frame(load, item, below, 1)
+        rows = compiler.entity_frame(load, item, below, 0)
         return _Part(name, _field(connection, known, picked, _NOTHING), rows, {}, "", None, None)
     if name == "edges" and item is not None:
         edge = {one.key: one.name for one in compiler.selections.below(item, picked)}
@@ -313,7 +311,7 @@ def _part(
         frame: EntityFrame | None = None
         if nodes:
             below = compiler.selections.below(inner, nodes[0])
-            frame = compiler.entity_frame(load, inner, below, 1)
+            frame = compiler.entity_frame(load, inner, below, 0)
         field = _field(connection, known, picked, _NOTHING)
         return _Part(name, field, frame, edge, item.name, None, None)
     tally = declared.get(name)

@@ -87,7 +87,16 @@ class Field:
     is_nullable: bool
     batch: int | None = None  # which of the frame's batches the raw value is made from
     short: Source | None = None  # of the JSON value, where there is a shorter way than over `raw`
+    pure: "Pure | None" = None  # a JSON value that hangs on nothing but columns
     pick: Callable[[Any, Any, "Arguments"], Any] | None = None  # the raw value, by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Pure:
+    """Columns as the driver gives them, and the raw value made of these alone."""
+
+    places: tuple[int, ...]
+    raw: Source  # over a variable that holds just the columns, as one value or a tuple
 
 
 Arguments = list[dict[str, Any]]
@@ -111,8 +120,18 @@ class BatchUse:
     """One function over the rows of a frame; several fields may wrap what it reads."""
 
     declared: Batch
+    of: tuple[Any, ...]  # frames with the same share what was read
     make: Callable[[Any], Any]  # a named row of the columns that it needs
     columns: tuple[tuple[int, Callable[[Any], Any] | None], ...]
+    is_alone: bool = True
+
+    def named(self, row: Any) -> Any:
+        return self.make(
+            [
+                row[place] if process is None else process(row[place])
+                for place, process in self.columns
+            ]
+        )
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from app.errors import (
 )
 from app.services import carts
 from app.services.carts_pricing import CartProblem, PricedCart
-from app.tables.carts import CartLineRow
+from app.tables.carts import CartLineRow, CartRow
 from app.tables.live_rooms import LiveRoomRow
 from app.tables.products import ProductRow, SkuRow
 from app.tables.suppliers import SupplierRow
@@ -42,6 +42,61 @@ async def test_adding_at_once_adds_up_in_one_line(any_mall: Mall) -> None:
     await gather(*(mall.add(shopper, product.sku_id, 2) for _ in range(10)))
     (line,) = await mall.rows(CartLineRow)
     assert line.quantity == 20
+
+
+async def test_a_change_in_one_hop_puts_and_prices_what_a_unit_does(any_mall: Mall) -> None:
+    mall = any_mall
+    product, limited = await mall.product(skus=2), await mall.product(customer_limit=2)
+    by_unit, by_change = await mall.consumer(), await mall.consumer()
+
+    async def add(sku_id: int) -> None:
+        await mall.add(by_unit, sku_id)
+        await mall.database.change(
+            lambda unit: carts.add_line(unit, by_change, sku_id=sku_id, quantity=1)
+        )
+
+    for sku_id in (*product.sku_ids, limited.sku_id, product.sku_id):
+        await add(sku_id)
+    (row,) = await mall.rows(CartRow, account_id=by_change.id)
+    (priced_by_look,) = await mall.database.look(lambda db: carts.priced_many(db, by_change, [row]))
+    kept = await priced(mall, by_unit)
+    assert priced_by_look.quote.payable_fen == kept.quote.payable_fen == 4 * 2990 + 2 * 800
+    told = [(one.sku_id, one.quantity, one.available, one.options) for one in kept.lines]
+    assert [
+        (one.sku_id, one.quantity, one.available, one.options) for one in priced_by_look.lines
+    ] == told
+    assert priced_by_look.groups[0].shipping_fen == kept.groups[0].shipping_fen
+
+
+async def test_putting_units_into_a_cart_takes_three_statements(mall: Mall) -> None:
+    product, limited = await mall.product(), await mall.product(customer_limit=9)
+    shopper = await mall.consumer()
+    kinds: list[str] = []
+    stop = mall.database.watch(lambda statement: kinds.append(statement.split()[0]))
+
+    async def add(sku_id: int) -> list[str]:
+        kinds.clear()
+        await mall.database.change(
+            lambda unit: carts.add_line(unit, shopper, sku_id=sku_id, quantity=1)
+        )
+        return list(kinds)
+
+    for _ in range(2):
+        assert await add(product.sku_id) == ["SELECT", "INSERT", "INSERT"]
+    assert await add(limited.sku_id) == ["SELECT", "INSERT", "INSERT", "SELECT", "SELECT"]
+    stop()
+
+
+async def test_a_carts_version_counts_its_changes(mall: Mall) -> None:
+    product, shopper = await mall.product(), await mall.consumer()
+    cart_id = await mall.add(shopper, product.sku_id)
+    assert (await mall.row(CartRow, cart_id)).version == 1
+    assert await mall.add(shopper, product.sku_id) == cart_id
+    mall.clock.advance(minutes=1)
+    line_id = await line_of(mall, product.sku_id)
+    await mall.database.change(lambda unit: carts.remove_line(unit, shopper, line_id=line_id))
+    row = await mall.row(CartRow, cart_id)
+    assert (row.version, row.updated_at) == (3, mall.clock())
 
 
 async def test_a_cart_is_told_per_supplier(mall: Mall) -> None:

@@ -71,6 +71,32 @@ async def test_forty_shoppers_never_share_five_seats(any_mall: Mall) -> None:
     assert sorted(await seats(mall, group.id)) == [(no, "SUCCEEDED") for no in range(1, 7)]
 
 
+async def test_forty_shoppers_in_one_hop_each_never_share_five_seats(any_mall: Mall) -> None:
+    mall = any_mall
+    group = await mall.group_buy(size=6)
+
+    async def in_one_hop(shopper: Viewer) -> str:
+        _, trade_id = await mall.database.change(
+            lambda unit: group_buys.join(
+                unit,
+                shopper,
+                group_buy_id=group.id,
+                sku_id=group.sku_id,
+                quantity=1,
+                idempotency_key="once",
+            )
+        )
+        await mall.pay(shopper, trade_id)
+        return "joined"
+
+    outcomes = await gather(
+        *(mall.outcome(in_one_hop(shopper)) for shopper in await mall.shoppers(40))
+    )
+    assert Counter(outcomes) == {"joined": 5, "GROUP_BUY_FULL": 35}
+    assert await counts(mall, group.id) == ("FILLED", 6, 6)
+    assert sorted(await seats(mall, group.id)) == [(no, "SUCCEEDED") for no in range(1, 7)]
+
+
 async def test_sixty_shoppers_fill_twenty_groups_exactly(any_mall: Mall) -> None:
     mall = any_mall
     groups = [await mall.group_buy(size=3) for _ in range(20)]

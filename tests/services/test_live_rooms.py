@@ -274,6 +274,30 @@ async def test_likes_of_many_add_up(any_mall: Mall) -> None:
     assert (await mall.row(LiveRoomRow, room)).like_count == 90
 
 
+async def test_likes_and_words_in_one_hop_count_like_those_in_steps(any_mall: Mall) -> None:
+    mall = any_mall
+    room, _ = await on_air(mall)
+    shopper = await mall.consumer()
+    change = mall.database.change
+    for likes in (1, 2, 3):
+        assert await change(lambda unit: live_rooms.like(unit, GUEST, room_id=room)) == likes
+
+    async def say() -> int:
+        return await change(
+            lambda unit: live_rooms.post_message(unit, shopper, room_id=room, text="好看")
+        )
+
+    for _ in range(4):
+        await say()
+        mall.clock.advance(seconds=2)
+    await post(mall, shopper, room)
+    async with mall.unchanged():
+        with pytest.raises(TooOften) as refusal:
+            await say()
+    assert refusal.value.data["retry_after_s"] == 2.0
+    assert [row.seq for row in await mall.rows(LiveMessageRow)] == [1, 2, 3, 4, 5]
+
+
 async def test_banned_and_unknown_rooms_look_the_same(mall: Mall) -> None:
     banned, host = await on_air(mall, status="BANNED")
     shopper = await mall.consumer()

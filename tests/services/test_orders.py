@@ -42,6 +42,30 @@ async def seen_by(mall: Mall, viewer: Viewer) -> list[int]:
         return [row.id for row in await db.all(orders.visible_to(viewer))]
 
 
+async def test_twenty_shoppers_in_one_hop_each_never_oversell_five_units(any_mall: Mall) -> None:
+    mall = any_mall
+    product = await mall.product(stock=5)
+    shoppers = await mall.shoppers(20)
+    for one in shoppers:
+        await mall.add(one, product.sku_id)
+    outcomes = await gather(
+        *(
+            mall.outcome(
+                mall.database.change(
+                    lambda unit, one=one: orders_place.place(
+                        unit, one, expected_payable_fen=3790, idempotency_key="once", address=HOME
+                    )
+                )
+            )
+            for one in shoppers
+        )
+    )
+    refused = Counter(one for one in outcomes if isinstance(one, str))
+    assert refused == {"OUT_OF_STOCK": 15}
+    assert len(await mall.rows(TradeRow)) == 5
+    assert await mall.stock(product.sku_id) == (5, 0, 5)
+
+
 async def test_a_trade_splits_per_supplier_with_frozen_shares(mall: Mall) -> None:
     shopper = await mall.consumer()
     near = await mall.product(price_fen=1000, skus=2)
