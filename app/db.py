@@ -12,7 +12,7 @@ from contextlib import (
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter, thread_time
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import bindparam, event, insert, update
 from sqlalchemy.engine import make_url
@@ -51,6 +51,7 @@ _STORE = Prepared(
 TOO_LONG_S = 0.002  # that one look may hold the event loop
 _SLOW_RUNS = 50
 T = TypeVar("T")
+P = ParamSpec("P")
 Watcher = Callable[[str], None]
 Listener = Callable[[frozenset[str]], None]
 _log = logging.getLogger(__name__)
@@ -176,19 +177,24 @@ class Database:
         if messages:
             await self.announce(messages)
 
-    async def change(self, work: Callable[[Unit], Coroutine[Any, Any, T]]) -> T:
-        """One transaction like `unit()`, of work that awaits nothing but its unit.
+    async def change(
+        self,
+        work: Callable[Concatenate[Unit, P], Coroutine[Any, Any, T]],
+        *given: P.args,
+        **named: P.kwargs,
+    ) -> T:
+        """One transaction like `unit()`: `work(unit, ...)`, which awaits nothing but its unit.
 
         On SQLite it is one hop to the writer thread, the commit included.
         """
         if self.dialect != "sqlite":
             async with self.unit() as unit:
-                return await work(unit)
+                return await work(unit, *given, **named)
         touched: set[str] = set()
 
         def changed(straight: Straight) -> tuple[T, list[Message]]:
             unit = StraightUnit(straight, StraightReader(straight), self.clock, touched=touched)
-            return _changed(straight, unit, work)
+            return _changed(straight, unit, lambda unit: work(unit, *given, **named))
 
         async with self._write_lock:
             result, messages = await self._changer.run(changed, after=lambda: self._tell(touched))

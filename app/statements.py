@@ -29,6 +29,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
+from sqlalchemy.sql.visitors import InternalTraversal
 
 Values = Mapping[str, Any]
 DIALECTS: dict[str, Dialect] = {
@@ -68,7 +69,11 @@ class among(ColumnElement[bool]):  # noqa: N801  reads like a function
     """
 
     type = types.Boolean()
-    inherit_cache = False
+    inherit_cache = True
+    _traverse_internals = [  # noqa: RUF012  SQLAlchemy's way to say what makes two of them equal
+        ("column", InternalTraversal.dp_clauseelement),
+        ("keys", InternalTraversal.dp_clauseelement),
+    ]
     _is_implicitly_boolean = True  # a condition by itself: "... = 1" would hide it from indexes
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
@@ -243,6 +248,8 @@ def _compiled(statement: Any, dialect: Dialect) -> Compiled:
             places.append((None, constant if process is None else process(constant), process))
     columns = tuple(getattr(statement, "exported_columns", ()))
     names = tuple(str(column.key) for column in columns)
+    if "None" in names:
+        raise ValueError(f"a column of a prepared statement needs a label: {compiled.string}")
     processors = tuple(
         column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns
     )

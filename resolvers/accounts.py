@@ -41,10 +41,9 @@ class AccountMutation:
         resources = info.context.resources
         platform = input.platform.value
         open_id = await resources.platforms.identify(platform, input.code)
-        async with resources.database.unit() as unit:
-            viewer = await accounts.login(
-                unit, platform=platform, open_id=open_id, guest=info.context.viewer
-            )
+        viewer = await resources.database.change(
+            accounts.login, platform=platform, open_id=open_id, guest=info.context.viewer
+        )
         viewer = replace(viewer, locale=info.context.viewer.locale)
         info.context.act_as(viewer)  # what the payload reads is the new viewer's
         return Session(token=resources.tokens.issue(viewer), viewer=_current(viewer))

@@ -45,14 +45,13 @@ class CartMutation:
         if context.viewer.role is Role.GUEST and context.viewer.guest_key is None:
             context.act_as(new_guest(context.viewer.locale))
         room = input.live_room_id
-        async with context.resources.database.unit() as unit:
-            cart_id = await carts.add_line(
-                unit,
-                context.viewer,
-                sku_id=ids.key_of("Sku", input.sku_id),
-                quantity=input.quantity,
-                live_room_id=None if room is None else ids.key_of("LiveRoom", room),
-            )
+        cart_id = await context.resources.database.change(
+            carts.add_line,
+            context.viewer,
+            sku_id=ids.key_of("Sku", input.sku_id),
+            quantity=input.quantity,
+            live_room_id=None if room is None else ids.key_of("LiveRoom", room),
+        )
         return await _changed(context, cart_id)
 
     @strawberry.mutation(description="修改件数或选中状态。Changes a line.")
@@ -64,14 +63,13 @@ class CartMutation:
             UpdateCartLineInput, strawberry.argument(description="修改内容。What to change.")
         ],
     ) -> UpdateCartLineResult:
-        async with info.context.resources.database.unit() as unit:
-            cart_id = await carts.update_line(
-                unit,
-                info.context.viewer,
-                line_id=ids.key_of("CartLine", input.line_id),
-                quantity=input.quantity,
-                is_selected=input.is_selected,
-            )
+        cart_id = await info.context.resources.database.change(
+            carts.update_line,
+            info.context.viewer,
+            line_id=ids.key_of("CartLine", input.line_id),
+            quantity=input.quantity,
+            is_selected=input.is_selected,
+        )
         return await _changed(info.context, cart_id)
 
     @strawberry.mutation(description="移除一行。Takes a line away.")
@@ -83,10 +81,9 @@ class CartMutation:
             RemoveCartLineInput, strawberry.argument(description="移除哪一行。Which line.")
         ],
     ) -> RemoveCartLineResult:
-        async with info.context.resources.database.unit() as unit:
-            cart_id = await carts.remove_line(
-                unit, info.context.viewer, line_id=ids.key_of("CartLine", input.line_id)
-            )
+        cart_id = await info.context.resources.database.change(
+            carts.remove_line, info.context.viewer, line_id=ids.key_of("CartLine", input.line_id)
+        )
         return await _changed(info.context, cart_id)
 
 

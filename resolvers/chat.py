@@ -9,6 +9,7 @@ import strawberry
 from app import ids
 from app.bus import Gap
 from app.context import Context, Info
+from app.db import Unit
 from app.errors import BadCursor
 from app.events import conversation_topic
 from app.services import chat
@@ -65,8 +66,7 @@ class ChatMutation:
         input: Annotated[CancelReplyInput, strawberry.argument(description="哪条消息。Which one.")],
     ) -> CancelReplyResult:
         message_id = ids.key_of("ChatMessage", input.message_id)
-        async with info.context.resources.database.unit() as unit:
-            await chat.cancel(unit, info.context.viewer, message_id)
+        await info.context.resources.database.change(chat.cancel, info.context.viewer, message_id)
         info.context.resources.answers.cancel(message_id)
         return await info.context.load.one("ChatMessage", message_id)
 
@@ -110,19 +110,22 @@ class ChatSubscription:
 
 async def _send(context: Context, given: SendMessageInput) -> tuple[int, int, int]:
     """(conversation, message, number of the event before the message's first one)."""
-    conversation = given.conversation_id
-    async with context.resources.database.unit() as unit:
+    conversation, viewer = given.conversation_id, context.viewer
+    key = None if conversation is None else ids.key_of("Conversation", conversation)
+    about = None if given.about is None else ids.decode(given.about)
+
+    async def send(unit: Unit) -> tuple[int, int, int]:
         conversation_id, message_id = await chat.send(
             unit,
-            context.viewer,
+            viewer,
             text=given.text,
             client_id=given.client_id,
-            conversation_id=None
-            if conversation is None
-            else ids.key_of("Conversation", conversation),
-            about=None if given.about is None else ids.decode(given.about),
+            conversation_id=key,
+            about=about,
         )
-        before = await chat.seq_before(unit.db, message_id)
+        return conversation_id, message_id, await chat.seq_before(unit.db, message_id)
+
+    conversation_id, message_id, before = await context.resources.database.change(send)
     context.resources.answers.submit(message_id)
     return conversation_id, message_id, before
 

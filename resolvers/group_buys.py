@@ -83,16 +83,15 @@ class GroupBuyMutation:
     ) -> OpenGroupBuyResult:
         viewer = info.context.viewer
         viewer.must_be_signed_in()
-        async with info.context.resources.database.unit() as unit:
-            keys = await group_buys.open_group(
-                unit,
-                viewer,
-                activity_id=ids.key_of("GroupBuyActivity", input.activity_id),
-                sku_id=ids.key_of("Sku", input.sku_id),
-                quantity=input.quantity,
-                address=address_of(input.address),
-                idempotency_key=input.idempotency_key,
-            )
+        keys = await info.context.resources.database.change(
+            group_buys.open_group,
+            viewer,
+            activity_id=ids.key_of("GroupBuyActivity", input.activity_id),
+            sku_id=ids.key_of("Sku", input.sku_id),
+            quantity=input.quantity,
+            address=address_of(input.address),
+            idempotency_key=input.idempotency_key,
+        )
         return await _seat(info.context, *keys)
 
     @strawberry.mutation(
@@ -108,16 +107,15 @@ class GroupBuyMutation:
     ) -> JoinGroupBuyResult:
         viewer = info.context.viewer
         viewer.must_be_signed_in()
-        async with info.context.resources.database.unit() as unit:
-            keys = await group_buys.join(
-                unit,
-                viewer,
-                group_buy_id=ids.key_of("GroupBuy", input.group_buy_id),
-                sku_id=ids.key_of("Sku", input.sku_id),
-                quantity=input.quantity,
-                address=address_of(input.address),
-                idempotency_key=input.idempotency_key,
-            )
+        keys = await info.context.resources.database.change(
+            group_buys.join,
+            viewer,
+            group_buy_id=ids.key_of("GroupBuy", input.group_buy_id),
+            sku_id=ids.key_of("Sku", input.sku_id),
+            quantity=input.quantity,
+            address=address_of(input.address),
+            idempotency_key=input.idempotency_key,
+        )
         return await _seat(info.context, *keys)
 
 

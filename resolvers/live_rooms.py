@@ -87,18 +87,13 @@ class LiveRoomMutation:
             raise BadUserInput("products", f"至多 {SHELF_MOST} 件", f"at most {SHELF_MOST}")
         if input.starts_at.tzinfo is None:
             raise InvalidInput("startsAt", "开播时间须带时区", "needs a time zone")
-        async with info.context.resources.database.unit() as unit:
-            room_id = await live_rooms.schedule(
-                unit, viewer, title=input.title, starts_at=input.starts_at
-            )
-            for product in input.products:
-                await live_rooms.add_product(
-                    unit,
-                    viewer,
-                    room_id=room_id,
-                    sku_id=ids.key_of("Sku", product.sku_id),
-                    live_price_fen=product.live_price,
-                )
+        room_id = await info.context.resources.database.change(
+            live_rooms.schedule,
+            viewer,
+            title=input.title,
+            starts_at=input.starts_at,
+            goods=[(ids.key_of("Sku", one.sku_id), one.live_price) for one in input.products],
+        )
         return await info.context.load.one("LiveRoom", room_id)
 
     @strawberry.mutation(description="开播，主播专用。Goes live; the host only.")
@@ -130,13 +125,12 @@ class LiveRoomMutation:
     ) -> PinLiveProductResult:
         room_id = ids.key_of("LiveRoom", input.room_id)
         product = input.live_product_id
-        async with info.context.resources.database.unit() as unit:
-            await live_rooms.pin_product(
-                unit,
-                info.context.viewer,
-                room_id=room_id,
-                live_product_id=None if product is None else ids.key_of("LiveProduct", product),
-            )
+        await info.context.resources.database.change(
+            live_rooms.pin_product,
+            info.context.viewer,
+            room_id=room_id,
+            live_product_id=None if product is None else ids.key_of("LiveProduct", product),
+        )
         return await info.context.load.one("LiveRoom", room_id)
 
     @strawberry.mutation(description="发言。Posts a message.")
@@ -149,10 +143,9 @@ class LiveRoomMutation:
         ],
     ) -> PostLiveMessageResult:
         room_id = ids.key_of("LiveRoom", input.room_id)
-        async with info.context.resources.database.unit() as unit:
-            message_id = await live_rooms.post_message(
-                unit, info.context.viewer, room_id=room_id, text=input.text
-            )
+        message_id = await info.context.resources.database.change(
+            live_rooms.post_message, info.context.viewer, room_id=room_id, text=input.text
+        )
         return await info.context.load.one("LiveMessage", message_id)
 
     @strawberry.mutation(description="点赞，游客也可以。Likes a room; guests may too.")
@@ -163,8 +156,9 @@ class LiveRoomMutation:
         input: Annotated[LikeLiveRoomInput, strawberry.argument(description="点赞。The likes.")],
     ) -> LikeLiveRoomResult:
         room_id = ids.key_of("LiveRoom", input.room_id)
-        async with info.context.resources.database.unit() as unit:
-            await live_rooms.like(unit, info.context.viewer, room_id=room_id, count=input.count)
+        await info.context.resources.database.change(
+            live_rooms.like, info.context.viewer, room_id=room_id, count=input.count
+        )
         return await info.context.load.one("LiveRoom", room_id)
 
 
@@ -225,6 +219,5 @@ async def _room_moved(context: Context, key: int, place: str) -> LiveRoomMoved:
 
 async def _moved(context: Context, global_id: str, move: Any) -> Any:
     room_id = ids.key_of("LiveRoom", global_id)
-    async with context.resources.database.unit() as unit:
-        await move(unit, context.viewer, room_id=room_id)
+    await context.resources.database.change(move, context.viewer, room_id=room_id)
     return await context.load.one("LiveRoom", room_id)

@@ -78,14 +78,13 @@ class OrderMutation:
     ) -> PlaceTradeResult:
         context = info.context
         context.viewer.must_be_signed_in()
-        async with context.resources.database.unit() as unit:
-            trade_id = await orders_place.place(
-                unit,
-                context.viewer,
-                expected_payable_fen=input.expected_payable,
-                idempotency_key=input.idempotency_key,
-                address=address_of(input.address),
-            )
+        trade_id = await context.resources.database.change(
+            orders_place.place,
+            context.viewer,
+            expected_payable_fen=input.expected_payable,
+            idempotency_key=input.idempotency_key,
+            address=address_of(input.address),
+        )
         return await context.load.one("Trade", trade_id)
 
     @strawberry.mutation(description="支付交易。Pays a trade.")
@@ -115,8 +114,9 @@ class OrderMutation:
         ],
     ) -> CancelTradeResult:
         trade_id = ids.key_of("Trade", input.trade_id)
-        async with info.context.resources.database.unit() as unit:
-            await orders_cancel.cancel_trade(unit, info.context.viewer, trade_id=trade_id)
+        await info.context.resources.database.change(
+            orders_cancel.cancel_trade, info.context.viewer, trade_id=trade_id
+        )
         return await info.context.load.one("Trade", trade_id)
 
     @strawberry.mutation(description="确认收货。Confirms that an order has arrived.")
@@ -129,6 +129,7 @@ class OrderMutation:
         ],
     ) -> ConfirmOrderResult:
         order_id = ids.key_of("Order", input.order_id)
-        async with info.context.resources.database.unit() as unit:
-            await orders.confirm(unit, info.context.viewer, order_id=order_id)
+        await info.context.resources.database.change(
+            orders.confirm, info.context.viewer, order_id=order_id
+        )
         return await info.context.load.one("Order", order_id)

@@ -23,15 +23,14 @@ class ShipmentMutation:
         input: Annotated[ShipOrderInput, strawberry.argument(description="发货内容。What leaves.")],
     ) -> ShipOrderResult:
         info.context.viewer.must_be(Role.SUPPLIER)
-        async with info.context.resources.database.unit() as unit:
-            shipment_id = await shipments.ship(
-                unit,
-                info.context.viewer,
-                order_id=ids.key_of("Order", input.order_id),
-                carrier_code=input.carrier_code,
-                waybill=input.waybill,
-                lines=_lines(input),
-            )
+        shipment_id = await info.context.resources.database.change(
+            shipments.ship,
+            info.context.viewer,
+            order_id=ids.key_of("Order", input.order_id),
+            carrier_code=input.carrier_code,
+            waybill=input.waybill,
+            lines=_lines(input),
+        )
         return await info.context.load.one("Shipment", shipment_id)
 
 

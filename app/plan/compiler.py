@@ -201,8 +201,10 @@ class Compiler:
                 if isinstance(made, Items):
                     pure = self._pure(load, [name], lambda value: value)
             case Computed():
+                depending = len(self.arguments)
                 raw, made, short = self._computed(load, declared, known, picked, depth)
-                if isinstance(made, Sub | Items) and not reads(made) and not self.arguments:
+                is_fixed = depending == len(self.arguments) and not reads(made)
+                if isinstance(made, Sub | Items) and is_fixed:
                     pure = self._pure(load, declared.columns, declared.by)
             case One():
                 raw = _place(load.column(declared.columns[0]))
