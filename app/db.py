@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import sqlite3
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable
 from contextlib import (
     AbstractAsyncContextManager,
@@ -11,11 +13,12 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from time import perf_counter, thread_time
+from time import thread_time
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import bindparam, event, insert, update
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.bus import Bus, BusDown, Message
@@ -30,6 +33,7 @@ from app.doors import (
     StraightUnit,
     TooSlow,
     Unit,
+    told,
 )
 from app.hops import Hops, driven
 from app.statements import Prepared, bind
@@ -48,8 +52,9 @@ _STORE = Prepared(
         created_at=bind("stored_at"),
     )
 )
-TOO_LONG_S = 0.002  # that one look may hold the event loop
-_SLOW_RUNS = 50
+TOO_LONG_S = 0.004  # of CPU, that one piece of work may hold the event loop
+_SLOW_RUNS = 20
+_CHANGES_HERE = 256
 T = TypeVar("T")
 P = ParamSpec("P")
 Watcher = Callable[[str], None]
@@ -119,7 +124,9 @@ class Database:
             self._write_lock: AbstractAsyncContextManager[Any] = asyncio.Lock()
             path = self.url.database or ""
             self._lookers = Hops(self._straight(path), threads=_READER_THREADS, name="look")
-            self._here: Straight | None = None  # for quick looks in the thread of the loop
+            self._here: Straight | None = None  # for quick work in the thread of the loop
+            self._paces: dict[Any, Pace] = defaultdict(Pace)  # of changes, by their code
+            self._changes = 0
             self._changer = Hops(self._straight(path), threads=1, name="change")
         else:
             self._reading = self._writing = create_async_engine(
@@ -185,7 +192,8 @@ class Database:
     ) -> T:
         """One transaction like `unit()`: `work(unit, ...)`, which awaits nothing but its unit.
 
-        On SQLite it is one hop to the writer thread, the commit included.
+        On SQLite it is one hop to the writer thread, the commit included; work that has been quick
+        stays in this thread, and is begun again in the other one should it be slow for once.
         """
         if self.dialect != "sqlite":
             async with self.unit() as unit:
@@ -194,10 +202,16 @@ class Database:
 
         def changed(straight: Straight) -> tuple[T, list[Message]]:
             unit = StraightUnit(straight, StraightReader(straight), self.clock, touched=touched)
-            return _changed(straight, unit, lambda unit: work(unit, *given, **named))
+            return _changed(straight, unit, lambda unit: work(unit, *given, **named), pace)
 
+        pace = self._paces[getattr(work, "__code__", work)]
         async with self._write_lock:
-            result, messages = await self._changer.run(changed, after=lambda: self._tell(touched))
+            outcome = self._change_here(changed) if pace.is_quick else None
+            if outcome is None:
+                outcome = await self._changer.run(changed, after=lambda: self._tell(touched))
+            else:
+                self._tell(touched)
+        result, messages = outcome
         if messages:
             await self.announce(messages)
         made: T = result
@@ -249,17 +263,35 @@ class Database:
         for engine in {self._reading, self._writing}:
             await engine.dispose()
 
-    def _look_here(self, work: Callable[[Reader], Coroutine[Any, Any, T]], pace: Pace) -> T:
+    def _change_here(self, changed: Callable[[Straight], Any]) -> Any:
+        """The change in the thread of the loop; None, with nothing done, when it is not quick.
+
+        Now and then one is sent to the writer thread, whose connection writes the log back.
+        """
+        self._changes += 1
+        if self._changes % _CHANGES_HERE == 0:
+            return None
+        try:
+            return changed(self._opened_here())
+        except (sqlite3.OperationalError, OperationalError) as error:
+            if isinstance(told(error), TooSlow):
+                return None
+            raise
+
+    def _opened_here(self) -> Straight:
         if self._here is None:
             self._here = Straight(self.url.database or "", self._watchers)
-            self._bounded = BoundedReader(self._here)
-        began = perf_counter()
-        self._here.raw.execute("BEGIN")
+            self._here.bound()
+        return self._here
+
+    def _look_here(self, work: Callable[[Reader], Coroutine[Any, Any, T]], pace: Pace) -> T:
+        here, began = self._opened_here(), thread_time()
+        here.raw.execute("BEGIN")
         try:
-            return driven(work(self._bounded))
+            return driven(work(BoundedReader(here)))
         finally:
-            self._here.raw.rollback()
-            pace.note(perf_counter() - began)
+            here.raw.rollback()
+            pace.note(thread_time() - began)
 
     def _tell(self, touched: set[str]) -> None:
         if touched:
@@ -285,8 +317,9 @@ def _looked(straight: Straight, work: Callable[[Reader], Coroutine[Any, Any, T]]
 
 
 def _changed(
-    straight: Straight, unit: Unit, work: Callable[[Unit], Coroutine[Any, Any, T]]
+    straight: Straight, unit: Unit, work: Callable[[Unit], Coroutine[Any, Any, T]], pace: Pace
 ) -> tuple[T, list[Message]]:
+    began = thread_time()
     straight.raw.execute("BEGIN IMMEDIATE")
     try:
         result = driven(work(unit))
@@ -295,6 +328,8 @@ def _changed(
     except BaseException:
         straight.raw.rollback()
         raise
+    finally:
+        pace.note(thread_time() - began)
     return result, messages
 
 

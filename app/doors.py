@@ -28,18 +28,22 @@ PRAGMAS = (
     "PRAGMA busy_timeout=5000",
     "PRAGMA temp_store=MEMORY",
 )
+_HELD_UP = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)
+_STEPS = 100_000  # of SQLite's machine for one statement: some milliseconds
 _STATEMENTS_KEPT = 512  # compiled by SQLite for each connection
 
 
 class Reader:
     """A short look at the database; on SQLite its statements see one snapshot.
 
-    Rows of prepared statements are named tuples on a straight door: read them by name.
+    Rows of prepared statements are named tuples on a straight door: read them by name. `kept` is
+    for what one function has worked out and another may need within the same look.
     """
 
     def __init__(self, connection: AsyncConnection, dialect: str) -> None:
         self._connection = connection
         self.dialect = dialect
+        self.kept: dict[Any, Any] = {}
 
     async def all(self, statement: Statement, values: Any = None) -> list[Row[Any]]:
         return list((await self._run(statement, values)).all())
@@ -126,6 +130,12 @@ class Straight:
         self.watchers = watchers
         self.core = self._opened()
 
+    def bound(self) -> None:
+        """From here on no statement waits, takes long, or pays for writing back the log."""
+        self.raw.execute("PRAGMA busy_timeout=0")
+        self.raw.execute("PRAGMA wal_autocheckpoint=0")
+        self.raw.set_progress_handler(_stop, _STEPS)
+
     def run(self, prepared: Prepared, values: Values | None) -> sqlite3.Cursor:
         compiled = prepared.on("sqlite")
         for watcher in self.watchers:
@@ -154,6 +164,7 @@ class StraightReader(Reader):
     def __init__(self, straight: Straight) -> None:
         self._straight = straight
         self.dialect = "sqlite"
+        self.kept = {}
 
     async def all(self, statement: Statement, values: Any = None) -> list[Row[Any]]:
         if isinstance(statement, Prepared):
@@ -180,20 +191,14 @@ class StraightReader(Reader):
 
 
 class TooSlow(BaseException):
-    """A statement has used up what a bounded reader allows; no handler of errors stops it."""
+    """A statement was stopped, or would have to wait; no handler of errors holds this one up."""
 
 
 class BoundedReader(StraightReader):
     """A look in the thread of the event loop: raises TooSlow rather than hold it up.
 
-    The bound is in steps of SQLite's machine and for each statement; it costs short ones nothing.
+    Its connection is bound (`Straight.bound`), which costs short statements nothing.
     """
-
-    STEPS = 100_000  # some milliseconds
-
-    def __init__(self, straight: Straight) -> None:
-        super().__init__(straight)
-        straight.raw.set_progress_handler(_stop, self.STEPS)
 
     async def all(self, statement: Statement, values: Any = None) -> Any:
         with _too_slow():
@@ -211,7 +216,7 @@ class BoundedReader(StraightReader):
         try:
             return self._straight.run(prepared, values).fetchall()
         except sqlite3.OperationalError as error:
-            raise _told(error) from None
+            raise told(error) from None
 
 
 @dataclass
@@ -277,11 +282,11 @@ def _stop() -> int:
     return 1
 
 
-def _told(error: BaseException) -> BaseException:
-    """TooSlow for an interrupted statement, any other error as it is."""
+def told(error: BaseException) -> BaseException:
+    """TooSlow for a statement that was stopped or would have to wait, others as they are."""
     cause = getattr(error, "orig", error)
-    code = getattr(cause, "sqlite_errorcode", None)
-    return TooSlow() if code == sqlite3.SQLITE_INTERRUPT else error
+    code = getattr(cause, "sqlite_errorcode", 0)
+    return TooSlow() if code & 0xFF in _HELD_UP else error
 
 
 @contextmanager
@@ -289,4 +294,4 @@ def _too_slow() -> Generator[None]:
     try:
         yield
     except (sqlite3.OperationalError, OperationalError) as error:
-        raise _told(error) from None
+        raise told(error) from None

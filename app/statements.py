@@ -93,6 +93,30 @@ def _among_array(element: among, compiler: Any, **how: Any) -> str:
     return f"{column} = ANY({keys})"
 
 
+class unindexed(ColumnElement[Any]):  # noqa: N801  as above
+    """A column that SQLite is not to look up by: too few values to tell rows apart.
+
+    Without statistics it takes `status IN (...)` for the best way into a table, even where the
+    primary key is given: 116 us instead of 12 for five of 1,000 products.
+    """
+
+    inherit_cache = True
+    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012
+
+    def __init__(self, column: ColumnElement[Any]) -> None:
+        self.column, self.type = column, column.type
+
+
+@compiles(unindexed)
+def _plain(element: unindexed, compiler: Any, **how: Any) -> str:
+    return str(compiler.process(element.column, **how))
+
+
+@compiles(unindexed, "sqlite")
+def _with_plus(element: unindexed, compiler: Any, **how: Any) -> str:
+    return f"+{compiler.process(element.column, **how)}"
+
+
 @dataclass(frozen=True, slots=True)
 class Compiled:
     """A statement in one dialect: its text, what fills the places, what a column becomes."""
@@ -101,6 +125,7 @@ class Compiled:
     places: tuple[tuple[str | None, Any, Callable[[Any], Any] | None], ...]
     columns: tuple[str, ...]
     processors: tuple[Callable[[Any], Any] | None, ...]
+    active: tuple[tuple[int, Callable[[Any], Any]], ...]  # of the processors
     make: Callable[[Iterable[Any]], Any]
 
     def parameters(self, values: Values) -> list[Any]:
@@ -112,10 +137,12 @@ class Compiled:
 
     def row(self, raw: Sequence[Any]) -> Any:
         """A named tuple with Python values."""
-        return self.make(
-            value if process is None else process(value)
-            for value, process in zip(raw, self.processors, strict=True)
-        )
+        if not self.active:
+            return self.make(raw)
+        values = list(raw)
+        for place, process in self.active:
+            values[place] = process(values[place])
+        return self.make(values)
 
 
 class Prepared:
@@ -258,6 +285,7 @@ def _compiled(statement: Any, dialect: Dialect) -> Compiled:
         places=tuple(places),
         columns=names,
         processors=processors,
+        active=tuple((place, one) for place, one in enumerate(processors) if one is not None),
         make=_row_of(names),
     )
 

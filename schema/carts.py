@@ -63,7 +63,10 @@ class CartLine(Entity):
         "price_when_added_fen", by=Money.of, description="加入时的单价。Unit price when added."
     )
     unit_price: Money | None = batch(
-        carts.unit_prices, "现在的单价。Unit price now.", wrap=Money.maybe
+        carts.unit_prices,
+        "现在的单价。Unit price now.",
+        columns=("id", "cart_id"),
+        wrap=Money.maybe,
     )
     live_room: LiveRoomRef | None = one(
         "live_room_id", "LiveRoom", "来自哪个直播间。Added in a room."

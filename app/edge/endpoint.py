@@ -30,6 +30,7 @@ from app.edge.operations import asked, heads, posted, read_body, replayed
 from app.edge.response_cache import ResponseCache
 from app.errors import InvalidToken, Locale, RequestError
 from app.graphql import MallSchema, coded
+from app.plan import Pointers
 from resolvers.loaders import Loaders
 
 STREAMS_PER_SOCKET = 50
@@ -138,17 +139,19 @@ class Endpoint(GraphQL[Context, None]):
         if operation is None:
             return None
         mark = self._cache.mark()
-        context = self._context(viewer, scope.get("request_id", ""))
+        load = Pointers(self._resources.database, viewer)
+        context = Context(viewer, self._resources, load, scope.get("request_id", ""))
+        may_keep = is_anonymous and self._cache.ttl_s > 0
         try:
             plan = self.documents.plan(operation.query, operation.name)
             if plan is None or plan.kind not in _ALLOWED[method]:
                 return None
-            answer = await plan.run(operation.variables, context)
+            answer = await plan.run(operation.variables, context, may_keep=may_keep)
         except Exception as bug:  # noqa: BLE001  masked and logged like that of a field
             return _masked(bug, locale), _PRIVATE
         body, tags = answer.body, answer.tags
         # without tags it is personal or live, with none of them it says nothing worth keeping
-        if is_anonymous and tags and self._cache.put(key, body, tags, mark):
+        if tags and self._cache.put(key, body, tags, mark):
             return body, caching
         return body, _PRIVATE
 

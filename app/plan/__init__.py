@@ -4,6 +4,6 @@
 executor keeps the operation. See docs/decisions/0013-compiled-plans.md.
 """
 
-from app.plan.plan import Answer, Outcome, Plan, Reason, compile  # noqa: A004  the word for it
+from app.plan.plan import Answer, Outcome, Plan, Pointers, Reason, compile  # noqa: A004  the word for it
 
-__all__ = ["Answer", "Outcome", "Plan", "Reason", "compile"]
+__all__ = ["Answer", "Outcome", "Plan", "Pointers", "Reason", "compile"]

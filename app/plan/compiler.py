@@ -225,6 +225,8 @@ class Compiler:
                 raise NotTaken("field", f"{kind.name}.{picked.name}")
         field = _field(kind, known, picked, raw, made, short)
         field.pure = pure
+        if isinstance(declared, One | Many):
+            field.place = load.column(declared.columns[0])
         return field
 
     def _value_edge(

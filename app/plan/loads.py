@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
-from sqlalchemy import Select, Table, and_, func, select
+from sqlalchemy import Select, Table, func, select
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -18,6 +18,7 @@ from schema.fields import Entity, Many
 from schema.reads import PageOf
 
 KEY, KEYS, SIZE = "plan_key", "plan_keys", "plan_size"
+_FEW = 8  # keys that have a place each: 5 us less than one place for all of them
 Rows = Sequence[Sequence[Any]]
 
 
@@ -29,16 +30,17 @@ class Asker:
     shape: Hashable
     values: dict[str, Any]
 
-    @classmethod
-    def of(cls, viewer: Viewer) -> "Asker":
-        values: dict[str, Any] = {}
-        shape = shape_of("viewer", viewer, values)
-        return cls(viewer, shape, values)
-
     @property
     def symbol(self) -> Viewer:
         made: Viewer = symbol_of("viewer", self.viewer)
         return made
+
+
+@lru_cache(maxsize=4096)
+def asker_of(viewer: Viewer) -> Asker:
+    values: dict[str, Any] = {}
+    shape = shape_of("viewer", viewer, values)
+    return Asker(viewer, shape, values)
 
 
 @dataclass
@@ -93,16 +95,13 @@ class KeyLoad(Load):
         self.column("id")
 
     async def read(self, db: Reader, asker: Asker, keys: list[int]) -> Rows:
-        if len(keys) == 1:
-            prepared = self.prepared((asker.shape, True), lambda: self._by_key(asker, one=True))
-            return await db.tuples(prepared, {**asker.values, KEY: keys[0]})
-        prepared = self.prepared((asker.shape, False), lambda: self._by_key(asker, one=False))
-        return await db.tuples(prepared, {**asker.values, KEYS: keys})
+        size, values = _sized(keys)
+        prepared = self.prepared((asker.shape, size), lambda: self._by_key(asker, size))
+        return await db.tuples(prepared, {**asker.values, **values})
 
-    def _by_key(self, asker: Asker, *, one: bool) -> Select[Any]:
+    def _by_key(self, asker: Asker, size: int) -> Select[Any]:
         visible = self.entity.visible_to(asker.symbol)
-        key = visible.selected_columns.id
-        return self.narrowed(visible.where(key == bind(KEY) if one else among(key, KEYS)))
+        return self.narrowed(visible.where(_is_one_of(visible.selected_columns.id, size)))
 
 
 @dataclass
@@ -122,12 +121,13 @@ class ManyLoad(Load):
         limit = self.declared.limit
         if len(keys) == 1:
             prepared = self.prepared((asker.shape, 1), lambda: self._of_one(asker))
-            return await db.tuples(prepared, {**asker.values, KEY: keys[0]})
-        size = len(keys) * limit + 1
-        prepared = self.prepared((asker.shape, 2), lambda: self._of_many(asker))
-        rows = await db.tuples(prepared, {**asker.values, KEYS: keys, SIZE: size})
-        if len(rows) > limit and (len(rows) == size or _has_more(rows, limit)):
-            prepared = self.prepared((asker.shape, 3), lambda: self._of_each(asker))
+            return await db.tuples(prepared, {**asker.values, f"{KEY}_0": keys[0]})
+        most = len(keys) * limit + 1
+        size, values = _sized(keys)
+        prepared = self.prepared((asker.shape, size), lambda: self._of_many(asker, size))
+        rows = await db.tuples(prepared, {**asker.values, **values, SIZE: most})
+        if len(rows) > limit and (len(rows) == most or _has_more(rows, limit)):
+            prepared = self.prepared((asker.shape, "each"), lambda: self._of_each(asker))
             rows = await db.tuples(prepared, {**asker.values, KEYS: keys})
         return rows
 
@@ -135,16 +135,16 @@ class ManyLoad(Load):
         visible = self.entity.visible_to(asker.symbol)
         columns = visible.selected_columns
         equal = (columns[name] == value for name, value in self.declared.where)
-        return visible.where(and_(True, *equal)), columns[self.declared.foreign_key]  # noqa: FBT003
+        return visible.where(*equal), columns[self.declared.foreign_key]
 
     def _of_one(self, asker: Asker) -> Select[Any]:
         chosen, parent = self._chosen(asker)
-        ordered = chosen.where(parent == bind(KEY)).order_by(*self._order(chosen))
+        ordered = chosen.where(_is_one_of(parent, 1)).order_by(*self._order(chosen))
         return self.narrowed(ordered.limit(self.declared.limit))
 
-    def _of_many(self, asker: Asker) -> Select[Any]:
+    def _of_many(self, asker: Asker, size: int) -> Select[Any]:
         chosen, parent = self._chosen(asker)
-        ordered = chosen.where(among(parent, KEYS)).order_by(parent, *self._order(chosen))
+        ordered = chosen.where(_is_one_of(parent, size)).order_by(parent, *self._order(chosen))
         return self.narrowed(ordered.limit(bind(SIZE)))
 
     def _of_each(self, asker: Asker) -> Select[Any]:
@@ -241,6 +241,23 @@ def tables_of(statement: Any) -> frozenset[str]:
     """The names of all tables that a statement reads."""
     found = {one.name for one in visitors.iterate(statement) if isinstance(one, Table)}
     return frozenset(found)
+
+
+def _sized(keys: list[int]) -> tuple[int, dict[str, Any]]:
+    """How many places a few keys take, the last one repeated; 0 for one place of many keys."""
+    if len(keys) > _FEW:
+        return 0, {KEYS: keys}
+    size = 1 << (len(keys) - 1).bit_length()
+    padded = keys + keys[-1:] * (size - len(keys))
+    return size, {f"{KEY}_{place}": key for place, key in enumerate(padded)}
+
+
+def _is_one_of(column: ColumnElement[Any], size: int) -> ColumnElement[bool]:
+    if size == 1:
+        return column == bind(f"{KEY}_0")
+    if size:
+        return column.in_([bind(f"{KEY}_{place}") for place in range(size)])
+    return among(column, KEYS)
 
 
 def _has_more(rows: Rows, limit: int) -> bool:

@@ -24,7 +24,7 @@ from app.plan.careful import Careful, unless_raised
 from app.plan.compiler import Compiler
 from app.plan.emit import Writer
 from app.plan.inputs import BadVariables, Variables
-from app.plan.loads import Asker
+from app.plan.loads import asker_of
 from app.plan.reading import Reading, is_anonymous
 from app.plan.roots import Root, ValueRoot, root_of
 from app.plan.selections import NotTaken, Selections, conditions, selections_of
@@ -101,15 +101,21 @@ class Part:
         return any(not isinstance(root, ValueRoot) or reads(root.field.made) for root in self.roots)
 
     async def complete(
-        self, db: Reader, context: Context, variables: VariableValues, found: list[Any]
+        self,
+        db: Reader,
+        context: Context,
+        variables: VariableValues,
+        found: list[Any],
+        *,
+        may_keep: bool = False,
     ) -> Outcome:
         """What becomes of what the roots' functions have given or raised."""
         compiler = self.compiler
-        may_keep = not compiler.is_live and is_anonymous(context.viewer)
+        may_keep = may_keep and not compiler.is_live and is_anonymous(context.viewer)
         reading = Reading(
             db=db,
             context=context,
-            asker=Asker.of(context.viewer),
+            asker=asker_of(context.viewer),
             levels=compiler.levels,
             arguments=_arguments(compiler, variables),
             emitted=[None] * len(compiler.frames),
@@ -166,9 +172,11 @@ class Plan:
     conditions: tuple[str, ...]
     _variants: dict[tuple[bool, ...], list[Part]] = field(default_factory=dict)
 
-    async def run(self, variables: Mapping[str, Any] | None, context: Context) -> Answer:
-        """The answer of a query or a mutation as bytes, errors and all."""
-        return await self._run(variables, context, self._answer)
+    async def run(
+        self, variables: Mapping[str, Any] | None, context: Context, *, may_keep: bool = True
+    ) -> Answer:
+        """The answer of a query or a mutation as bytes, errors and all; tagged if `may_keep`."""
+        return await self._run(variables, context, self._answer, may_keep=may_keep)
 
     async def executed(self, variables: Mapping[str, Any] | None, context: Context) -> Outcome:
         """Data and errors of a query or a mutation."""
@@ -179,8 +187,11 @@ class Plan:
         variables: Mapping[str, Any] | None,
         context: Context,
         finish: Callable[[Context, Outcome], T],
+        *,
+        may_keep: bool = False,
     ) -> T:
-        context = replace(context, load=Pointers(context.resources.database, context.viewer))
+        if not isinstance(context.load, Pointers):
+            context = replace(context, load=Pointers(context.resources.database, context.viewer))
         try:
             coerced = self.variables.coerced(variables or {})
         except BadVariables as bad:
@@ -194,7 +205,8 @@ class Plan:
             return finish(context, await _without_database(part, context, coerced, found))
 
         async def work(db: Reader) -> T:
-            return finish(context, await part.complete(db, context, coerced, found))
+            made = await part.complete(db, context, coerced, found, may_keep=may_keep)
+            return finish(context, made)
 
         return await context.resources.database.look(work, part.pace)
 
@@ -336,7 +348,7 @@ class _NoDatabase(Reader):
     """For answers that need none."""
 
     def __init__(self, dialect: str) -> None:
-        self.dialect = dialect
+        self.dialect, self.kept = dialect, {}
 
 
 async def _without_database(

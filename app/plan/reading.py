@@ -174,9 +174,10 @@ class Reading:
             made, pick = one.made, one.pick
             assert pick is not None
             if isinstance(made, Edge | Children):
-                keys = [pick(row, (), arguments) for row in rows]
-                wanted = self._wanted[made.frame.number]
-                wanted.update(dict.fromkeys(key for key in keys if key is not None))
+                assert one.place is not None
+                wanted = dict.fromkeys([row[one.place] for row in rows])
+                wanted.pop(None, None)
+                self._wanted[made.frame.number].update(wanted)
                 continue
             for row, batch in zip(rows, batches, strict=True):
                 try:
@@ -236,7 +237,7 @@ class Noting(Reader):
 
     def __init__(self, db: Reader, tags: set[str]) -> None:
         self._db, self._tags = db, tags
-        self.dialect = db.dialect
+        self.dialect, self.kept = db.dialect, db.kept
 
     async def all(self, statement: Executable | Prepared, values: Any = None) -> Any:
         self._note(statement)

@@ -85,6 +85,7 @@ class Field:
     made: Made
     where: str  # Type.field, for messages
     is_nullable: bool
+    place: int | None = None  # of the column that the raw value is
     batch: int | None = None  # which of the frame's batches the raw value is made from
     short: Source | None = None  # of the JSON value, where there is a shorter way than over `raw`
     pure: "Pure | None" = None  # a JSON value that hangs on nothing but columns

@@ -171,7 +171,10 @@ async def priced(
 async def priced_many(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[PricedCart]:
     """`priced` for each of these carts, which are the viewer's already; there is one at most."""
     province = await _province(db, viewer) if rows else None
-    return [await carts_pricing.read(db, viewer.id, row.id, province=province) for row in rows]
+    for row in rows:
+        cart = await carts_pricing.read(db, viewer.id, row.id, province=province)
+        db.kept[PricedCart, row.id] = cart
+    return [db.kept[PricedCart, row.id] for row in rows]
 
 
 async def unit_prices(
@@ -180,6 +183,10 @@ async def unit_prices(
     rows: Sequence[Any],
 ) -> list[int | None]:
     """Today's unit price in fen of each of these cart lines."""
+    carts: list[PricedCart | None] = [db.kept.get((PricedCart, row.cart_id)) for row in rows]
+    known = {line.line_id: line.unit_price_fen for cart in carts if cart for line in cart.lines}
+    if all(row.id in known for row in rows):
+        return [known[row.id] for row in rows]
     prices = await carts_pricing.unit_prices(db, [row.id for row in rows])
     return [prices.get(row.id) for row in rows]
 

@@ -22,9 +22,12 @@ class CategoryRow(SQLModel, table=True):
 class ProductRow(SQLModel, table=True):
     __tablename__ = "products"
     __table_args__ = (
-        Index("ix_products_status_category_id_sort", "status", "category_id", "sort"),
-        Index("ix_products_status_sold_count", "status", "sold_count"),
-        Index("ix_products_status_min_price_fen", "status", "min_price_fen"),
+        # one for each order of the list: nearly all products are shown, so a page is walked
+        Index("ix_products_sort_id", "sort", "id"),
+        Index("ix_products_sold_count_id", "sold_count", "id"),
+        Index("ix_products_min_price_fen_id", "min_price_fen", "id"),
+        Index("ix_products_created_at_id", "created_at", "id"),
+        Index("ix_products_category_id_sort", "category_id", "sort"),
     )
 
     id: int = key()
