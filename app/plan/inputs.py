@@ -10,11 +10,13 @@ from graphql import (
     FieldNode,
     GraphQLError,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLNonNull,
     GraphQLSchema,
     Node,
     OperationDefinitionNode,
     VariableNode,
+    is_required_input_field,
     type_from_ast,
 )
 from graphql.execution.values import VariableValues, get_argument_values, get_variable_values
@@ -29,6 +31,58 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     "ID": lambda value: type(value) is str,
     "Boolean": lambda value: type(value) is bool,
 }
+
+
+@dataclass(frozen=True)
+class _InputField:
+    python_name: str
+    check: Callable[[Any], bool]
+    may_be_null: bool
+    may_be_absent: bool
+
+
+@dataclass(frozen=True)
+class PlainInput:
+    """An input object of plain scalars: what each field is, and the class that holds them."""
+
+    fields: Mapping[str, _InputField]
+    make: Callable[..., Any]
+
+    def __call__(self, given: Any) -> bool:
+        """Whether this is one, with nothing missing and nothing besides."""
+        if type(given) is not dict or not given.keys() <= self.fields.keys():
+            return False
+        for name, one in self.fields.items():
+            if name not in given:
+                fits = one.may_be_absent
+            elif given[name] is None:
+                fits = one.may_be_null
+            else:
+                fits = one.check(given[name])
+            if not fits:
+                return False
+        return True
+
+    def made(self, given: dict[str, Any]) -> Any:
+        """The object; a field that is not given has the default of its class."""
+        return self.make(**{self.fields[name].python_name: one for name, one in given.items()})
+
+
+def plain_input(kind: Any) -> PlainInput | None:
+    """For an input object all of whose fields are plain scalars."""
+    if not isinstance(kind, GraphQLInputObjectType) or kind.is_one_of:
+        return None
+    definition = kind.extensions["strawberry-definition"]
+    fields = {}
+    for (name, one), known in zip(kind.fields.items(), definition.fields, strict=True):
+        may_be_null = not isinstance(one.type, GraphQLNonNull)
+        inner: Any = one.type if may_be_null else one.type.of_type
+        check = _PLAIN.get(getattr(inner, "name", ""))
+        if check is None:
+            return None
+        may_be_absent = not is_required_input_field(one)
+        fields[name] = _InputField(known.python_name, check, may_be_null, may_be_absent)
+    return PlainInput(fields, definition.origin)
 
 
 class BadVariables(Exception):
@@ -50,7 +104,7 @@ class Variables:
             kind = type_from_ast(schema, one.type)
             is_required = isinstance(kind, GraphQLNonNull)
             inner: Any = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-            check = _PLAIN.get(getattr(inner, "name", ""))
+            check = _PLAIN.get(getattr(inner, "name", "")) or plain_input(inner)
             if check is None or one.default_value is not None or self._plain is None:
                 self._plain = None
             else:
@@ -116,9 +170,11 @@ class FieldArguments:
             kind: Any = self.kind.args[one.name.value].type
             is_required = isinstance(kind, GraphQLNonNull)
             inner = kind.of_type if is_required else kind
-            if not isinstance(one.value, VariableNode) or getattr(inner, "name", "") not in _PLAIN:
+            made = plain_input(inner)
+            is_plain = made is not None or getattr(inner, "name", "") in _PLAIN
+            if not isinstance(one.value, VariableNode) or not is_plain:
                 return self.coerced
-            plain.append((by_name[one.name.value], one.value.name.value, is_required))
+            plain.append((by_name[one.name.value], one.value.name.value, is_required, made))
         try:
             constant = self._fixed(fixed)
         except Exception:  # noqa: BLE001  a literal that does not fit is told at every run
@@ -126,10 +182,12 @@ class FieldArguments:
 
         def short(variables: VariableValues) -> dict[str, Any]:
             known, made = variables.coerced, constant.copy()
-            for python, name, is_required in plain:
+            for python, name, is_required, object_of in plain:
                 value = known.get(name)
                 if value is None and is_required:
                     return self.coerced(variables)
+                if object_of is not None and value is not None:
+                    value = object_of.made(value)
                 if name in known:
                     made[python] = value
             return made

@@ -148,7 +148,6 @@ class Part:
         careful = Careful(reading)
         made: dict[str, Any] = dict.fromkeys(self.keys)
         made.update(self.typenames)
-        is_null = False
         for root, state in zip(self.roots, states, strict=True):
             path: list[str | int] = [root.field.key]
             try:
@@ -156,8 +155,9 @@ class Part:
                 made[root.field.key] = root.careful(careful, reading, known, path)
             except Exception as error:  # noqa: BLE001  told at the field
                 careful.errors.append(located_error(error, root.field.nodes, path))
-                is_null = is_null or not root.field.is_nullable
-        return Outcome(None if is_null else made, careful.errors)
+                if not root.field.is_nullable:  # the first one takes its object with it
+                    return Outcome(None, careful.errors)
+        return Outcome(made, careful.errors)
 
 
 @dataclass

@@ -1,13 +1,18 @@
-"""The schema as clients use it, without a socket: real context, real services, own database."""
+"""The schema as clients use it, without a socket: real context, real services, own database.
+
+Every test runs with both executors. What the plan answers to a query is compared with the generic
+executor's answer besides, and never costs more statements.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from graphql import OperationType
 
-from app import graphql, ids
+from app import ids
 from app.auth import Role, Tokens, Viewer
 from app.context import Context, Resources
 from app.gateways.platforms import DEV, DevPlatform, Platforms
@@ -18,8 +23,12 @@ from app.workers.answers import Answers
 from llm.protocol import ScriptedEngine
 from resolvers.loaders import Loaders
 from tests.factories import Mall
+from tests.plan.executors import Executors, Result, is_introspection, kind_of, the_executors
 
 SETTINGS = Settings(is_dev=True, model="none")
+
+
+EXECUTORS = ("strawberry", "plan")
 
 
 @dataclass
@@ -27,19 +36,29 @@ class Api:
     """Asks the schema as somebody; ids are global ones."""
 
     mall: Mall
-    schema: MallSchema
+    executors: Executors
     resources: Resources
-    engine: ScriptedEngine = field(default_factory=ScriptedEngine)
+    engine: ScriptedEngine
+    executor: str
+
+    @property
+    def schema(self) -> MallSchema:
+        return self.executors.schema
 
     def context(self, viewer: Viewer) -> Context:
         loaders = Loaders(self.resources.database, viewer)
         return Context(viewer=viewer, resources=self.resources, load=loaders)
 
     async def answer(self, query: str, viewer: Viewer = Viewer(), **variables: Any) -> Any:  # noqa: B008
-        """Data and errors of an operation."""
-        return await self.schema.execute(
-            query, variable_values=variables, context_value=self.context(viewer)
-        )
+        """Data and errors of an operation; the generic executor answers what no plan is made of."""
+        document = self.executors.document(query)
+        if self.executor == "strawberry" or document is None or is_introspection(document):
+            return await self.schema.execute(
+                query, variable_values=variables, context_value=self.context(viewer)
+            )
+        if kind_of(document) is OperationType.QUERY:
+            await self.executors.compare(query, lambda: self.context(viewer), variables)
+        return Result.of(await self.executors.planned(query, self.context(viewer), variables))
 
     async def ask(self, query: str, viewer: Viewer = Viewer(), **variables: Any) -> Any:  # noqa: B008
         """The value of the one root field of an operation without errors."""
@@ -71,13 +90,17 @@ class Api:
         **variables: Any,
     ) -> AsyncGenerator["Stream"]:
         """A running subscription; it is closed at the end of the block."""
-        results = await self.schema.stream(
-            query, variable_values=variables, context_value=self.context(viewer)
-        )
+        context = self.context(viewer)
+        if self.executor == "plan":
+            results: Any = self.executors.streamed(query, context, variables)
+        else:
+            results = await self.schema.stream(
+                query, variable_values=variables, context_value=context
+            )
         try:
             yield Stream(results)
         finally:
-            await results.aclose()  # type: ignore[union-attr]
+            await results.aclose()
 
 
 @dataclass
@@ -108,12 +131,26 @@ class Stream:
 
 
 @pytest.fixture(scope="session")
-def schema() -> MallSchema:
-    return graphql.build()
+def executors() -> Executors:
+    return the_executors()
 
 
-@pytest.fixture
-async def api(mall: Mall, schema: MallSchema) -> AsyncGenerator[Api]:
+@pytest.fixture(scope="session")
+def schema(executors: Executors) -> MallSchema:
+    return executors.schema
+
+
+@pytest.fixture(params=EXECUTORS)
+async def api(
+    request: pytest.FixtureRequest, mall: Mall, executors: Executors
+) -> AsyncGenerator[Api]:
+    async with asked(mall, executors, executor=request.param) as one:
+        yield one
+
+
+@asynccontextmanager
+async def asked(mall: Mall, executors: Executors, *, executor: str) -> AsyncGenerator[Api]:
+    """The schema over a mall, with an engine that says what it is told to."""
     engine = ScriptedEngine()
     answers = Answers(mall.database, engine, bus=mall.bus, clock=mall.clock)
     resources = Resources(
@@ -128,7 +165,7 @@ async def api(mall: Mall, schema: MallSchema) -> AsyncGenerator[Api]:
         engine=engine,
         answers=answers,
     )
-    yield Api(mall, schema, resources, engine)
+    yield Api(mall, executors, resources, engine, executor)
     await answers.stop()
 
 

@@ -1,5 +1,6 @@
 """Root fields as data: what they read, who carries it out, and what a statement is built from."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -200,4 +201,6 @@ def _bind(value: int | str) -> Any:
 
 
 def _text(statement: Select[Any]) -> str:
-    return str(statement.compile(dialect=sqlite.dialect()))  # type: ignore[no-untyped-call]
+    """The SQL, with all places that have no name of their own called alike."""
+    made = str(statement.compile(dialect=sqlite.dialect()))  # type: ignore[no-untyped-call]
+    return re.sub(r"param_\d+", "param", made)
