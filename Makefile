@@ -10,7 +10,7 @@ PLAYGROUND := clients/playground
 AVX512 := $(shell grep -qw avx512_vnni /proc/cpuinfo 2>/dev/null && echo "-DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON")
 LLAMA_FLAGS := -DGGML_NATIVE=OFF $(AVX512) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_CURL=OFF
 
-.PHONY: run test check format schema playground seed migration train clean
+.PHONY: run test check format schema playground seed bench train clean
 
 run: $(INSTALLED) playground-if-npm
 	JISHI_DEV=$${JISHI_DEV:-1} exec $(BIN)/jishi serve --ready
@@ -60,6 +60,10 @@ $(PLAYGROUND)/dist/index.html: $(wildcard $(PLAYGROUND)/src/* $(PLAYGROUND)/src/
 
 seed: $(INSTALLED)
 	JISHI_DEV=1 $(BIN)/jishi seed
+
+# Minutes, on a quiet machine: writes docs/performance.md and its picture.
+bench: $(INSTALLED)
+	$(BIN)/python -m bench.drive
 
 train: $(INSTALLED)
 	$(BIN)/pip install -q -c constraints.txt -e '.[train]'

@@ -51,20 +51,15 @@ _PRAGMAS = (
     "PRAGMA busy_timeout=5000",
     "PRAGMA temp_store=MEMORY",
 )
-# one branch a status: each walks its index from the best seller down, and only the page is joined
+# walks the index from the best seller down; the plus keeps SQLite from looking up the status
 _PRODUCTS_AFTER = """
-SELECT p.id AS id, p.title, p.subtitle, p.image, p.status, p.min_price_fen, p.max_price_fen,
-  p.sold_count AS sold_count, p.rating_bp, s.id, s.name
-FROM products p CROSS JOIN suppliers s ON s.id = p.supplier_id AND s.status = 'APPROVED'
-WHERE p.status = 'ON_SALE' AND (p.sold_count, p.id) < (:sold, :key)
-UNION ALL
 SELECT p.id, p.title, p.subtitle, p.image, p.status, p.min_price_fen, p.max_price_fen,
   p.sold_count, p.rating_bp, s.id, s.name
 FROM products p CROSS JOIN suppliers s ON s.id = p.supplier_id AND s.status = 'APPROVED'
-WHERE p.status = 'PRE_SALE' AND (p.sold_count, p.id) < (:sold, :key)
-ORDER BY sold_count DESC, id DESC LIMIT :size
+WHERE +p.status IN ('ON_SALE', 'PRE_SALE') AND (p.sold_count, p.id) < (:sold, :key)
+ORDER BY p.sold_count DESC, p.id DESC LIMIT :size
 """
-_PRODUCTS = _PRODUCTS_AFTER.replace("AND (p.sold_count, p.id) < (:sold, :key)", "")
+_PRODUCTS = _PRODUCTS_AFTER.replace(" AND (p.sold_count, p.id) < (:sold, :key)", "")
 _PRODUCT = """
 SELECT p.title, p.subtitle, p.description, p.image, p.status, p.min_price_fen, p.max_price_fen,
   p.sold_count, p.rating_bp, p.is_fresh, p.return_days, p.customer_limit,

@@ -1,14 +1,17 @@
 """The two doors: whole or nothing, one writer at a time, events after the commit."""
 
 import asyncio
+import sqlite3
+import threading
+from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 from app import statements
 from app.bus import BusDown, MemoryBus, Message
-from app.db import Database, Reader, Unit
+from app.db import Database, Pace, Reader, Unit
 from app.events import OrderMoved
 from app.statements import Prepared, bind
 from app.tables.columns import table
@@ -245,3 +248,104 @@ async def test_listeners_hear_what_a_commit_has_written(any_mall: Mall) -> None:
         {"categories", "outbox"},
         {"categories", f"categories:{key}", "categories:*"},
     ]
+
+
+COUNT_UP = Prepared(
+    update(CATEGORIES).where(CATEGORIES.c.id == bind("key")).values(sort=CATEGORIES.c.sort + 1)
+)
+ENDLESS = text(
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)"
+    " SELECT max(i) FROM n"
+)
+
+
+class Threads:
+    """Notes in which thread a piece of work was begun."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def note(self) -> None:
+        is_here = threading.current_thread() is threading.main_thread()
+        self.names.append("loop" if is_here else "other")
+
+
+async def test_quick_looks_stay_in_the_loop_and_slow_ones_leave_it(mall: Mall) -> None:
+    pace, threads, statement = Pace(), Threads(), select(CATEGORIES.c.id)
+
+    async def work(db: Reader) -> object:
+        threads.note()
+        return await db.value(statement)
+
+    for _ in range(3):
+        assert await mall.database.look(work, pace) is None
+    assert threads.names == ["other", "loop", "loop"]
+    statement = ENDLESS  # type: ignore[assignment]
+    assert await mall.database.look(work, pace) == 300_000
+    assert threads.names[3:] == ["loop", "other"]  # stopped there, begun again here
+    statement = select(CATEGORIES.c.id)
+    await mall.database.look(work, pace)
+    assert threads.names[5:] == ["other"]
+
+
+async def test_a_change_that_would_wait_for_another_process_leaves_the_loop(mall: Mall) -> None:
+    key = await mall.database.change(_insert)
+    threads = Threads()
+
+    async def count_up(unit: Unit) -> int:
+        threads.note()
+        return await unit.changed(COUNT_UP, {"key": key})
+
+    await mall.database.change(count_up)
+    await mall.database.change(count_up)
+    assert threads.names == ["other", "loop"]
+    other = sqlite3.connect(mall.database.url.database or "", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = asyncio.create_task(mall.database.change(count_up))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    other.execute("ROLLBACK")
+    other.close()
+    assert await waiting == 1
+    assert threads.names == ["other", "loop", "other"]
+    assert (await mall.row(CategoryRow, key)).sort == 3 + 3
+
+
+async def test_a_slow_change_is_undone_in_the_loop_and_done_once_elsewhere(mall: Mall) -> None:
+    key = await mall.database.change(_insert)
+    threads, is_slow = Threads(), False
+
+    async def count_up(unit: Unit) -> None:
+        threads.note()
+        await unit.changed(COUNT_UP, {"key": key})
+        if is_slow:
+            await unit.db.value(ENDLESS)
+
+    await mall.database.change(count_up)
+    is_slow = True
+    await mall.database.change(count_up)
+    assert threads.names == ["other", "loop", "other"]
+    assert (await mall.row(CategoryRow, key)).sort == 3 + 2
+
+
+def _log_size(mall: Mall) -> int:
+    return Path(f"{mall.database.url.database}-wal").stat().st_size
+
+
+async def test_the_log_of_many_changes_in_the_loop_is_written_back(mall: Mall) -> None:
+    key = await mall.database.change(_insert)
+
+    async def count_up(unit: Unit) -> None:
+        for _ in range(20):
+            await unit.changed(COUNT_UP, {"key": key})
+
+    for _ in range(600):
+        await mall.database.change(count_up)
+    assert _log_size(mall) < 4 * 2**20  # a thousand pages and what came since
+    assert (await mall.row(CategoryRow, key)).sort == 3 + 12_000
+
+
+async def test_a_statement_without_a_name_for_a_column_is_told_at_once(mall: Mall) -> None:
+    nameless = Prepared(select(func.max(CATEGORIES.c.sort) + 1))
+    with pytest.raises(ValueError, match="needs a label"):
+        await mall.database.look(lambda db: db.value(nameless))
