@@ -414,4 +414,5 @@ def _picks_below(writer: Writer, fields: list[Field]) -> None:
         if isinstance(made, Sub):
             for frame in made.values.values():
                 writer.picks(frame.fields)
+                frame.below = [one for one in frame.fields if reads(one.made)]
                 _picks_below(writer, frame.fields)

@@ -22,7 +22,6 @@ from app.plan.shapes import (
     Leaf,
     Made,
     Sub,
-    reads,
 )
 from app.statements import Prepared
 
@@ -73,10 +72,9 @@ class Reading:
             assert key is not None
             self._wanted[frame.number][key] = None
             return
-        for one in made.values[kind].fields:
-            if reads(one.made):
-                assert one.pick is not None
-                self.want(one.made, one.pick(value, (), self.arguments))
+        for one in made.values[kind].below:
+            assert one.pick is not None
+            self.want(one.made, one.pick(value, (), self.arguments))
 
     def listed(self, load: ListLoad, rows: Rows) -> None:
         """Takes the rows of a root list, tagged with every table that its statement has read."""

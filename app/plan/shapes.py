@@ -110,6 +110,7 @@ class ValueFrame:
 
     name: str
     fields: list[Field] = field(default_factory=list)
+    below: list[Field] = field(default_factory=list)  # fields that lead to entities
 
     @property
     def needs_reading(self) -> bool:

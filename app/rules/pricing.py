@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 from app import money
 
 REMOTE_PROVINCES = ("新疆", "西藏")  # the seed's surcharge provinces, DOMAIN 6
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """Units of one SKU; `key` tells items apart and breaks ties (a cart line's id)."""
 
     key: int
@@ -25,8 +25,7 @@ class Item:
         return self.quantity * self.unit_price_fen
 
 
-@dataclass(frozen=True, slots=True)
-class ShippingTerms:
+class ShippingTerms(NamedTuple):
     """One supplier's fees; goods from `free_from_fen` on travel free, never without a surcharge."""
 
     fee_fen: int
@@ -34,8 +33,7 @@ class ShippingTerms:
     free_from_fen: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class QuotedLine:
+class QuotedLine(NamedTuple):
     item: Item
     shipping_fen: int
     discount_fen: int
@@ -45,20 +43,13 @@ class QuotedLine:
         return self.item.goods_fen + self.shipping_fen - self.discount_fen
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """The part of a quote that one supplier fulfils: an order to be."""
 
     supplier_id: int
     lines: tuple[QuotedLine, ...]
-
-    @property
-    def goods_fen(self) -> int:
-        return sum(line.item.goods_fen for line in self.lines)
-
-    @property
-    def shipping_fen(self) -> int:
-        return sum(line.shipping_fen for line in self.lines)
+    goods_fen: int
+    shipping_fen: int
 
     @property
     def discount_fen(self) -> int:
@@ -145,11 +136,11 @@ def _parcel(
     discounts: Mapping[int, int],
 ) -> Parcel:
     worth = [item.goods_fen for item in items]
-    fees = money.split(shipping_fee(terms, sum(worth), province), worth)
-    return Parcel(
-        supplier_id,
-        tuple(
-            QuotedLine(item, fee_fen, discounts[item.key])
-            for item, fee_fen in zip(items, fees, strict=True)
-        ),
-    )
+    goods_fen = sum(worth)
+    fee_fen = shipping_fee(terms, goods_fen, province)
+    shares = money.split(fee_fen, worth)
+    lines = [
+        QuotedLine(item, share, discounts[item.key])
+        for item, share in zip(items, shares, strict=True)
+    ]
+    return Parcel(supplier_id, tuple(lines), goods_fen, fee_fen)

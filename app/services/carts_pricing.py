@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, and_, select
 
@@ -83,8 +83,7 @@ _PRICES = Prepared(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PricedLine:
+class PricedLine(NamedTuple):
     """A cart line at today's price; `live_room_id` is None once the room's price is void."""
 
     line_id: int
@@ -103,8 +102,7 @@ class PricedLine:
     is_on_sale: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PricedGroup:
+class PricedGroup(NamedTuple):
     """All lines of one supplier; amounts are those of the selected ones."""
 
     supplier_id: int
@@ -188,21 +186,22 @@ def shipping_terms(row: Row[Any]) -> ShippingTerms:
 
 
 def _line(row: Row[Any]) -> PricedLine:
+    room_status = row.room_status
     return PricedLine(
-        line_id=row.id,
-        sku_id=row.sku_id,
-        product_id=row.product_id,
-        supplier_id=row.supplier_id,
-        title=row.title,
-        options=row.options,
-        quantity=row.quantity,
-        is_selected=row.is_selected,
-        unit_price_fen=honoured_price(row.price_fen, row.live_price_fen, row.room_status),
-        price_when_added_fen=row.price_when_added_fen,
-        supply_price_fen=row.supply_price_fen,
-        available=stocks.free_in(row),
-        live_room_id=row.live_room_id if row.room_status == "LIVE" else None,
-        is_on_sale=is_on_sale(row.sku_status, row.product_status, row.supplier_status),
+        row.id,
+        row.sku_id,
+        row.product_id,
+        row.supplier_id,
+        row.title,
+        row.options,
+        row.quantity,
+        row.is_selected,
+        honoured_price(row.price_fen, row.live_price_fen, room_status),
+        row.price_when_added_fen,
+        row.supply_price_fen,
+        stocks.free_in(row),
+        row.live_room_id if room_status == "LIVE" else None,
+        is_on_sale(row.sku_status, row.product_status, row.supplier_status),
     )
 
 
