@@ -1,6 +1,7 @@
 """Money as integer fen: formatting, shares in basis points, and splits that lose nothing."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 
 def split(total_fen: int, weights: Sequence[int]) -> list[int]:
@@ -28,6 +29,7 @@ def share_bp(amount_fen: int, rate_bp: int) -> int:
     return amount_fen * rate_bp // 10_000
 
 
+@lru_cache(maxsize=10_000)
 def formatted(amount_fen: int, locale: str = "zh") -> str:
     """`12900` -> `¥129.00` (`CNY 129.00` in English)."""
     sign, whole = ("-" if amount_fen < 0 else ""), abs(amount_fen)

@@ -1,6 +1,7 @@
 """Values that every word uses: money, pages, problems."""
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Generic, Self, TypeVar
 
 import strawberry
@@ -44,13 +45,15 @@ class Money:
     ) -> str:
         return money.formatted(self.amount_minor, locale)
 
-    @classmethod
-    def of(cls, amount_fen: int) -> Self:
-        return cls(amount_minor=amount_fen)
+    @staticmethod
+    @lru_cache(maxsize=10_000)
+    def of(amount_fen: int) -> "Money":
+        """The amount; equal ones are one value that nobody changes."""
+        return Money(amount_minor=amount_fen)
 
-    @classmethod
-    def maybe(cls, amount_fen: int | None) -> Self | None:
-        return None if amount_fen is None else cls.of(amount_fen)
+    @staticmethod
+    def maybe(amount_fen: int | None) -> "Money | None":
+        return None if amount_fen is None else Money.of(amount_fen)
 
 
 @strawberry.type(description="翻页信息。Where a page begins and ends.")

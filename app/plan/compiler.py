@@ -1,11 +1,11 @@
 """From an operation's selections to frames: walked once, with the declarations of the schema."""
 
 import inspect
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from graphql import (
@@ -43,6 +43,7 @@ from app.plan.shapes import (
     ValueFrame,
     reads,
 )
+from app.statements import named
 from app.tables.columns import Utc
 from schema.fields import (
     ENTITIES,
@@ -307,8 +308,7 @@ class Compiler:
         load: Load = frame.load
         names = list(dict.fromkeys(("id", *declared.columns)))
         columns = tuple((load.column(name), load.processor(name)) for name in names)
-        kind: Any = namedtuple("Row", names)  # type: ignore[misc]  # noqa: PYI024  made at run time
-        use = BatchUse(declared, (load.entity, declared.read, *names), kind._make, columns)
+        use = BatchUse(declared, (load.entity, declared.read, *names), _named(names, columns))
         for one in (one for other in self.frames for one in other.batches if one.of == use.of):
             use.is_alone = one.is_alone = False
         frame.batches.append(use)
@@ -412,6 +412,19 @@ def _attribute(name: str) -> Source:
 
 def _called(function: str, arguments: list[Source]) -> Source:
     return lambda row: f"{function}({', '.join(one(row) for one in arguments)})"
+
+
+def _named(
+    names: list[str], columns: tuple[tuple[int, Callable[[Any], Any] | None], ...]
+) -> Callable[[Any], Any]:
+    """A function that makes a named tuple of some columns of a row."""
+    make = named(names)
+    if len(columns) > 1 and not any(process for _, process in columns):
+        get = itemgetter(*(place for place, _ in columns))
+        return lambda row: make(get(row))
+    return lambda row: make(
+        [row[place] if process is None else process(row[place]) for place, process in columns]
+    )
 
 
 def _members(kind: GraphQLEnumType) -> dict[Any, str]:

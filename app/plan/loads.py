@@ -27,7 +27,7 @@ class Asker:
     """A viewer as statements see it: what makes another statement, and the values to run with."""
 
     viewer: Viewer
-    shape: Hashable
+    shape: int  # the number of one
     values: dict[str, Any]
 
     @property
@@ -36,11 +36,14 @@ class Asker:
         return made
 
 
+_NUMBERS: dict[Hashable, int] = {}
+
+
 @lru_cache(maxsize=4096)
 def asker_of(viewer: Viewer) -> Asker:
     values: dict[str, Any] = {}
     shape = shape_of("viewer", viewer, values)
-    return Asker(viewer, shape, values)
+    return Asker(viewer, _NUMBERS.setdefault(shape, len(_NUMBERS)), values)
 
 
 @dataclass

@@ -19,7 +19,6 @@ from app.plan.shapes import (
     Edge,
     EntityFrame,
     Items,
-    Leaf,
     Made,
     Sub,
 )
@@ -51,18 +50,15 @@ class Reading:
 
     def want(self, made: Made, value: Any) -> None:
         """Notes the keys of all entities that a value leads to."""
-        match made:
-            case Leaf():
-                return
-            case Items(each, _):
-                for one in value or ():
-                    self.want(each, one)
-            case Edge(frame) | Children(frame):
-                if value is not None:
-                    self._wanted[frame.number][value] = None
-            case Sub():
-                if value is not None:
-                    self._want_below(made, value)
+        if value is None:
+            return
+        if isinstance(made, Sub):
+            self._want_below(made, value)
+        elif isinstance(made, Edge | Children):
+            self._wanted[made.frame.number][value] = None
+        elif isinstance(made, Items):
+            for one in value:
+                self.want(made.each, one)
 
     def _want_below(self, made: Sub, value: Any) -> None:
         kind = kind_of(value)

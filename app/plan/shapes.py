@@ -123,17 +123,8 @@ class BatchUse:
 
     declared: Batch
     of: tuple[Any, ...]  # frames with the same share what was read
-    make: Callable[[Any], Any]  # a named row of the columns that it needs
-    columns: tuple[tuple[int, Callable[[Any], Any] | None], ...]
+    named: Callable[[Any], Any]  # a named row of the columns that it needs
     is_alone: bool = True
-
-    def named(self, row: Any) -> Any:
-        return self.make(
-            [
-                row[place] if process is None else process(row[place])
-                for place, process in self.columns
-            ]
-        )
 
 
 @dataclass(slots=True)

@@ -1,14 +1,13 @@
 """Units of a SKU: what is free to sell, and what a supplier's count does to it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.errors import InvalidInput, LimitExceeded
 
 MOST_UNITS = 999  # of one SKU in one cart line or order line
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+class Units(NamedTuple):
     """`on_hand` never falls below `allocated + reserved`; what a supplier lacks is `shortfall`."""
 
     on_hand: int

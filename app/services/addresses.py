@@ -8,7 +8,7 @@ from app.auth import Viewer
 from app.db import Reader
 from app.errors import InvalidInput
 from app.rules.orders import Address
-from app.statements import Shaped
+from app.statements import Prepared, Shaped, bind
 from app.tables.accounts import AddressRow
 from app.tables.columns import table
 
@@ -27,6 +27,14 @@ _DEFAULT = Shaped(
 )
 
 
+_PROVINCE = Prepared(
+    select(ADDRESSES.c.province)
+    .where(ADDRESSES.c.account_id == bind("account"))
+    .order_by(ADDRESSES.c.is_default.desc(), ADDRESSES.c.id)
+    .limit(1)
+)
+
+
 async def default(db: Reader, viewer: Viewer) -> Address | None:
     """The viewer's default address, else the oldest one; a guest has none."""
     if viewer.id is None:
@@ -35,6 +43,14 @@ async def default(db: Reader, viewer: Viewer) -> Address | None:
     if row is None:
         return None
     return Address(row.receiver, row.phone, row.province, row.city, row.street)
+
+
+async def province(db: Reader, viewer: Viewer) -> str | None:
+    """Where the viewer's goods go by default, as far as a price depends on it."""
+    if viewer.id is None:
+        return None
+    found: str | None = await db.value(_PROVINCE, {"account": viewer.id})
+    return found
 
 
 async def chosen(db: Reader, viewer: Viewer, given: Address | None) -> Address:

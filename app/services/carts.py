@@ -164,13 +164,13 @@ async def priced(
     if await db.first(*_SEEN.of(viewer=viewer, cart_id=cart_id)) is None:
         raise NotFound("Cart")
     if province is None:
-        province = await _province(db, viewer)
+        province = await addresses.province(db, viewer)
     return await carts_pricing.read(db, viewer.id, cart_id, province=province)
 
 
 async def priced_many(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[PricedCart]:
     """`priced` for each of these carts, which are the viewer's already; there is one at most."""
-    province = await _province(db, viewer) if rows else None
+    province = await addresses.province(db, viewer) if rows else None
     for row in rows:
         cart = await carts_pricing.read(db, viewer.id, row.id, province=province)
         db.kept[PricedCart, row.id] = cart
@@ -183,10 +183,12 @@ async def unit_prices(
     rows: Sequence[Any],
 ) -> list[int | None]:
     """Today's unit price in fen of each of these cart lines."""
-    carts: list[PricedCart | None] = [db.kept.get((PricedCart, row.cart_id)) for row in rows]
-    known = {line.line_id: line.unit_price_fen for cart in carts if cart for line in cart.lines}
-    if all(row.id in known for row in rows):
-        return [known[row.id] for row in rows]
+    priced: list[Any] = [
+        db.kept.get((PricedCart, cart_id)) for cart_id in {row.cart_id for row in rows}
+    ]
+    if None not in priced:
+        known = {line.line_id: line.unit_price_fen for cart in priced for line in cart.lines}
+        return [known.get(row.id) for row in rows]
     prices = await carts_pricing.unit_prices(db, [row.id for row in rows])
     return [prices.get(row.id) for row in rows]
 
@@ -281,11 +283,6 @@ async def merge_guest(unit: Unit, *, guest_key: str, account_id: int) -> None:
             )
         )
     await unit.changed(delete(LINES).where(LINES.c.cart_id == old.id))
-
-
-async def _province(db: Reader, viewer: Viewer) -> str | None:
-    address = await addresses.default(db, viewer)
-    return None if address is None else address.province
 
 
 async def _sellable(db: Reader, sku_id: int) -> Row[Any]:
