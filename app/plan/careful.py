@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError, located_error
+from graphql.pyutils import is_iterable
 
 from app.plan.emit import key_of, kind_of
 from app.plan.shapes import Children, Edge, EntityFrame, Field, Items, Leaf, Made, Sub
@@ -69,6 +70,10 @@ class Careful:
             case Leaf(kind, _):
                 return kind.serialize(value)
             case Items(each, is_nullable):
+                if not is_iterable(value):
+                    raise GraphQLError(
+                        f"Expected Iterable, but did not find one for field '{one.where}'."
+                    )
                 return [
                     self._item(each, item, one, [*path, place], is_nullable=is_nullable)
                     for place, item in enumerate(value)

@@ -6,6 +6,8 @@ The sources hold no text of the document but response keys, which are written wi
 from collections.abc import Callable
 from typing import Any
 
+from graphql.pyutils import is_iterable
+
 from app.plan.compiler import Broken
 from app.plan.shapes import (
     Children,
@@ -48,6 +50,7 @@ class Writer:
         self._count = 0
         names.known |= {
             "null": _null,
+            "listed": _listed,
             "none": _EMPTY,
             "key_of": key_of,
             "kind_of": kind_of,
@@ -114,7 +117,7 @@ class Writer:
             case Items(each, is_item_nullable):
                 item = self._variable()
                 one = self._json(each, item, is_nullable=is_item_nullable)
-                return f"[{one} for {item} in {raw}]"
+                return f"[{one} for {item} in listed({raw})]"
             case Edge(frame):
                 return self._found(frame.number, raw, is_nullable=is_nullable)
             case Children(frame):
@@ -170,4 +173,10 @@ def kind_of(value: Any) -> Any:
 
 
 def _null() -> Any:
+    raise Broken
+
+
+def _listed(value: Any) -> Any:
+    if value.__class__ is list or is_iterable(value):
+        return value
     raise Broken

@@ -184,6 +184,9 @@ class ListLoad(Load):
 
     tables_read: frozenset[str] = frozenset()  # by any statement that was made so far
 
+    def __post_init__(self) -> None:
+        self.column("id")  # there may be nothing else to select
+
     async def page(self, db: Reader, asker: Asker, read: PageOf, after: list[Any] | None) -> Found:
         """The page of a settled read; `after` holds the values of its cursor. Raises BadCursor."""
         values = dict(asker.values)

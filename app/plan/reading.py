@@ -43,6 +43,7 @@ class Reading:
     _known: dict[int, dict[int, Rows]] = field(default_factory=lambda: defaultdict(dict))
     _counted: dict[Any, dict[int, Any]] = field(default_factory=lambda: defaultdict(dict))
     _places: dict[int, Any] = field(default_factory=dict)
+    _failures: dict[int, Exception] = field(default_factory=dict)
 
     @property
     def viewer(self) -> Viewer:
@@ -84,13 +85,21 @@ class Reading:
         for level in self.levels:
             for frame in level:
                 if frame.number not in self.rows:
-                    await self._read_keys(frame, level)
+                    await self._try_keys(frame, level)
             for frame in level:
                 if frame.batches and self.rows[frame.number]:
                     await self._read_batches(frame, level)
             for frame in level:
                 if frame.below and self.rows[frame.number]:
                     self._want_of_rows(frame)
+
+    async def _try_keys(self, frame: EntityFrame, level: list[EntityFrame]) -> None:
+        try:
+            await self._read_keys(frame, level)
+        except Exception as error:  # noqa: BLE001  told at every field that leads here
+            self.is_broken = True
+            self.rows[frame.number] = ()
+            self._failures[frame.number] = error
 
     async def _read_keys(self, frame: EntityFrame, level: list[EntityFrame]) -> None:
         """Reads for all frames of a level that share a load, what no level has read yet."""
@@ -215,7 +224,7 @@ class Reading:
 
     def place_of(self, frame: EntityFrame, key: Any) -> int | None:
         """Where the row with that key stands."""
-        number = frame.number
+        number = self._number_of(frame)
         if number not in self._places:
             self._places[number] = {row[0]: n for n, row in enumerate(self.rows[number])}
         place: int | None = self._places[number].get(key)
@@ -223,7 +232,14 @@ class Reading:
 
     def places_under(self, frame: EntityFrame, parent: Any) -> list[int]:
         """Where the rows of that parent stand, in order."""
-        return [n for n, row in enumerate(self.rows[frame.number]) if row[0] == parent]
+        rows = self.rows[self._number_of(frame)]
+        return [n for n, row in enumerate(rows) if row[0] == parent]
+
+    def _number_of(self, frame: EntityFrame) -> int:
+        """The number of a frame whose rows were read; raises what has kept them from it."""
+        if frame.number in self._failures:
+            raise self._failures[frame.number]
+        return frame.number
 
 
 class Noting(Reader):

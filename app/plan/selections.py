@@ -12,6 +12,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    NonNullTypeNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
@@ -147,6 +148,10 @@ def conditions(selections: Selections, *, most: int) -> tuple[str, ...]:
             inner = getattr(one, "selection_set", None)
             if inner is not None:
                 waiting.append(inner)
+    for variable in selections.operation.variable_definitions or ():
+        name = variable.variable.name.value
+        if name in found and not isinstance(variable.type, NonNullTypeNode):
+            raise NotTaken("conditions", f"${name} may be null")
     if len(found) > most:
         raise NotTaken("conditions", f"{len(found)} variables")
     return tuple(found)
