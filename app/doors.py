@@ -168,8 +168,7 @@ class StraightReader(Reader):
 
     async def all(self, statement: Statement, values: Any = None) -> list[Row[Any]]:
         if isinstance(statement, Prepared):
-            row = statement.on("sqlite").row
-            return [row(raw) for raw in self._straight.run(statement, values)]
+            return statement.on("sqlite").rows(self._straight.run(statement, values))
         return list(self._straight.core.execute(statement, values).all())
 
     async def first(self, statement: Statement, values: Any = None) -> Any:
@@ -177,7 +176,7 @@ class StraightReader(Reader):
             cursor = self._straight.run(statement, values)
             raw = cursor.fetchone()
             cursor.close()
-            return None if raw is None else statement.on("sqlite").row(raw)
+            return None if raw is None else statement.on("sqlite").rows([raw])[0]
         return self._straight.core.execute(statement, values).first()
 
     async def value(self, statement: Statement, values: Any = None) -> Any:
@@ -240,8 +239,8 @@ class StraightUnit(Unit):
 
     async def returned(self, statement: Prepared, values: Any) -> Any:
         cursor = await self.execute(statement, values)
-        raws = cursor.fetchall()
-        return statement.on("sqlite").row(raws[0]) if raws else None
+        rows = statement.on("sqlite").rows(cursor.fetchall())
+        return rows[0] if rows else None
 
 
 class PostgresReader(Reader):
@@ -255,8 +254,7 @@ class PostgresReader(Reader):
     async def all(self, statement: Statement, values: Any = None) -> list[Row[Any]]:
         if not isinstance(statement, Prepared):
             return await super().all(statement, values)
-        row = statement.on(self.dialect).row
-        return [row(raw) for raw in await self.tuples(statement, values or {})]
+        return statement.on(self.dialect).rows(await self.tuples(statement, values or {}))
 
     async def first(self, statement: Statement, values: Any = None) -> Row[Any] | None:
         if not isinstance(statement, Prepared):

@@ -136,14 +136,18 @@ class Compiled:
             for name, constant, process in self.places
         ]
 
-    def row(self, raw: Sequence[Any]) -> Any:
-        """A named tuple with Python values."""
-        if not self.active:
-            return self.make(raw)
-        values = list(raw)
-        for place, process in self.active:
-            values[place] = process(values[place])
-        return self.make(values)
+    def rows(self, raws: Iterable[Sequence[Any]]) -> list[Any]:
+        """Named tuples with Python values."""
+        make, active = self.make, self.active
+        if not active:
+            return [make(raw) for raw in raws]
+        made = []
+        for raw in raws:
+            values = list(raw)
+            for place, process in active:
+                values[place] = process(values[place])
+            made.append(make(values))
+        return made
 
 
 class Prepared:
