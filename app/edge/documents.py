@@ -16,7 +16,7 @@ from app.graphql import MOST_TOKENS, MallSchema
 from app.plan import Plan, Reason
 
 ENTRIES = 1000
-BYTES = 64 * 1024 * 1024  # of texts and their syntax trees
+BYTES = 128 * 1024 * 1024  # of texts, their syntax trees and their plans
 TOKEN_BYTES = 560  # of syntax tree per token, measured: 4 KB of text can take 1.1 MB
 ERROR_BYTES = 1000
 SHARE_OF_INVALID = 8  # an eighth, so that a flood of nonsense leaves the good ones alone
@@ -83,6 +83,8 @@ class Documents:
         document = self.look_up(text, operation_name)
         if document.plan is None:
             document.plan = self._planned(document, operation_name)
+            if isinstance(document.plan, Plan):
+                self._valid.grow(document, document.plan.weight)
         if isinstance(document.plan, Reason):
             self._counts[document.plan.code] += 1
             return None
@@ -141,8 +143,17 @@ class _Kept:
             self._kept.move_to_end(key)
         return known
 
+    def grow(self, document: Document, more: int) -> None:
+        """Counts what a document that is kept here has become."""
+        document.weight += more
+        self.bytes += more
+        self._shrink()
+
     def keep(self, key: _Key, document: Document) -> None:
         self._kept[key] = document
         self.bytes += document.weight
+        self._shrink()
+
+    def _shrink(self) -> None:
         while len(self._kept) > self._entries or self.bytes > self._most_bytes:
             self.bytes -= self._kept.popitem(last=False)[1].weight

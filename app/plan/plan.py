@@ -34,6 +34,7 @@ from schema.fields import Pointer
 T = TypeVar("T")
 _DEFINITION = "strawberry-definition"
 _ROOT = "jishi.root"
+_PART_BYTES, _FRAME_BYTES = 20_000, 45_000
 _CONDITIONS = 6  # variables of @skip and @include: each doubles what may have to be compiled
 
 
@@ -171,6 +172,12 @@ class Plan:
     variables: Variables
     conditions: tuple[str, ...]
     _variants: dict[tuple[bool, ...], list[Part]] = field(default_factory=dict)
+
+    @property
+    def weight(self) -> int:
+        """Bytes that it takes once it has run, roughly: measured 34 to 57 KB for a frame."""
+        parts = [part for variant in self._variants.values() for part in variant]
+        return sum(_PART_BYTES + _FRAME_BYTES * len(part.compiler.frames) for part in parts)
 
     async def run(
         self, variables: Mapping[str, Any] | None, context: Context, *, may_keep: bool = True
