@@ -4,6 +4,7 @@
 executor keeps the operation. See docs/decisions/0013-compiled-plans.md.
 """
 
-from app.plan.plan import Answer, Outcome, Plan, Pointers, Reason, compile  # noqa: A004  the word for it
+from app.plan.part import Outcome
+from app.plan.plan import Answer, Plan, Pointers, Reason, compile  # noqa: A004  the word for it
 
 __all__ = ["Answer", "Outcome", "Plan", "Pointers", "Reason", "compile"]
