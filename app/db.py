@@ -13,7 +13,7 @@ from contextlib import (
 )
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from time import thread_time
+from time import perf_counter, thread_time
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import bindparam, event, insert, update
@@ -43,7 +43,7 @@ from app.tables.outbox import OutboxRow
 __all__ = ["READS", "Database", "Pace", "Reader", "Reads", "Unit"]
 
 OUTBOX = table(OutboxRow)
-_READER_THREADS = 4  # Python runs in one at a time, SQLite in all of them
+_READER_THREADS = 2  # so that a slow statement does not hold up the next: Python runs in one
 _STORE = Prepared(
     insert(OUTBOX).values(
         topic=bind("event_topic"),
@@ -52,8 +52,9 @@ _STORE = Prepared(
         created_at=bind("stored_at"),
     )
 )
+MOST_S = 0.02  # by the clock, after which a statement in the loop's thread is stopped
 TOO_LONG_S = 0.004  # of CPU, that one piece of work may hold the event loop
-_SLOW_RUNS = 20
+_RUNS_AWAY = 20
 _CHANGES_HERE = 256
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -84,20 +85,25 @@ class Reads:
 
 @dataclass
 class Pace:
-    """How long one kind of work takes: the first run, and those after a slow one, go elsewhere."""
+    """How long one kind of work takes: the first run, and those after a slow one, go elsewhere.
 
-    _slow_runs: int = 1
+    Only what was measured in the loop's thread counts: in another one the time that it takes tells
+    more about its neighbours.
+    """
+
+    _away: int = 1  # runs before the loop is tried again
 
     @property
     def is_quick(self) -> bool:
-        return not self._slow_runs
+        return not self._away
 
-    def note(self, seconds: float) -> None:
-        """Takes the time of a run, in seconds."""
+    def was_here(self, seconds: float) -> None:
+        """Takes the processor time of a run in the loop's thread."""
         if seconds >= TOO_LONG_S:
-            self._slow_runs = _SLOW_RUNS
-        elif self._slow_runs:
-            self._slow_runs -= 1
+            self._away = _RUNS_AWAY
+
+    def was_away(self) -> None:
+        self._away = max(0, self._away - 1)
 
 
 READS: ContextVar[Reads | None] = ContextVar("reads", default=None)
@@ -162,8 +168,9 @@ class Database:
                 try:
                     return self._look_here(work, pace)
                 except TooSlow:
-                    pace.note(TOO_LONG_S)
-            found: T = await self._lookers.run(lambda straight: _looked(straight, work, pace))
+                    pace.was_here(TOO_LONG_S)
+            pace.was_away()
+            found: T = await self._lookers.run(lambda straight: _looked(straight, work))
             return found
         async with self._reading.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
@@ -202,12 +209,13 @@ class Database:
 
         def changed(straight: Straight) -> tuple[T, list[Message]]:
             unit = StraightUnit(straight, StraightReader(straight), self.clock, touched=touched)
-            return _changed(straight, unit, lambda unit: work(unit, *given, **named), pace)
+            return _changed(straight, unit, lambda unit: work(unit, *given, **named))
 
         pace = self._paces[getattr(work, "__code__", work)]
         async with self._write_lock:
-            outcome = self._change_here(changed) if pace.is_quick else None
+            outcome = self._change_here(changed, pace) if pace.is_quick else None
             if outcome is None:
+                pace.was_away()
                 outcome = await self._changer.run(changed, after=lambda: self._tell(touched))
             else:
                 self._tell(touched)
@@ -263,7 +271,7 @@ class Database:
         for engine in {self._reading, self._writing}:
             await engine.dispose()
 
-    def _change_here(self, changed: Callable[[Straight], Any]) -> Any:
+    def _change_here(self, changed: Callable[[Straight], Any], pace: Pace) -> Any:
         """The change in the thread of the loop; None, with nothing done, when it is not quick.
 
         Now and then one is sent to the writer thread, whose connection writes the log back.
@@ -271,12 +279,16 @@ class Database:
         self._changes += 1
         if self._changes % _CHANGES_HERE == 0:
             return None
+        here, began = self._opened_here(), thread_time()
+        here.until = perf_counter() + MOST_S
         try:
-            return changed(self._opened_here())
+            return changed(here)
         except (sqlite3.OperationalError, OperationalError) as error:
             if isinstance(told(error), TooSlow):
                 return None
             raise
+        finally:
+            pace.was_here(thread_time() - began)
 
     def _opened_here(self) -> Straight:
         if self._here is None:
@@ -286,12 +298,13 @@ class Database:
 
     def _look_here(self, work: Callable[[Reader], Coroutine[Any, Any, T]], pace: Pace) -> T:
         here, began = self._opened_here(), thread_time()
+        here.until = perf_counter() + MOST_S
         here.raw.execute("BEGIN")
         try:
             return driven(work(BoundedReader(here)))
         finally:
             here.raw.rollback()
-            pace.note(thread_time() - began)
+            pace.was_here(thread_time() - began)
 
     def _tell(self, touched: set[str]) -> None:
         if touched:
@@ -306,20 +319,17 @@ class Database:
             watcher(args[2])
 
 
-def _looked(straight: Straight, work: Callable[[Reader], Coroutine[Any, Any, T]], pace: Pace) -> T:
-    began = thread_time()
+def _looked(straight: Straight, work: Callable[[Reader], Coroutine[Any, Any, T]]) -> T:
     straight.raw.execute("BEGIN")
     try:
         return driven(work(StraightReader(straight)))
     finally:
         straight.raw.rollback()
-        pace.note(thread_time() - began)
 
 
 def _changed(
-    straight: Straight, unit: Unit, work: Callable[[Unit], Coroutine[Any, Any, T]], pace: Pace
+    straight: Straight, unit: Unit, work: Callable[[Unit], Coroutine[Any, Any, T]]
 ) -> tuple[T, list[Message]]:
-    began = thread_time()
     straight.raw.execute("BEGIN IMMEDIATE")
     try:
         result = driven(work(unit))
@@ -328,8 +338,6 @@ def _changed(
     except BaseException:
         straight.raw.rollback()
         raise
-    finally:
-        pace.note(thread_time() - began)
     return result, messages
 
 

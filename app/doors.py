@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Insert, Row, Table, create_engine, event
@@ -29,7 +30,7 @@ PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
 )
 _HELD_UP = (sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_BUSY)
-_STEPS = 100_000  # of SQLite's machine for one statement: some milliseconds
+_STEPS = 10_000  # of SQLite's machine between two looks at the clock; it counts on between runs
 _STATEMENTS_KEPT = 512  # compiled by SQLite for each connection
 
 
@@ -128,13 +129,14 @@ class Straight:
         for pragma in PRAGMAS:
             self.raw.execute(pragma)
         self.watchers = watchers
+        self.until = 0.0  # by perf_counter
         self.core = self._opened()
 
     def bound(self) -> None:
-        """From here on no statement waits, takes long, or pays for writing back the log."""
+        """From here on no statement waits, outlives `until`, or pays for writing back the log."""
         self.raw.execute("PRAGMA busy_timeout=0")
         self.raw.execute("PRAGMA wal_autocheckpoint=0")
-        self.raw.set_progress_handler(_stop, _STEPS)
+        self.raw.set_progress_handler(lambda: perf_counter() > self.until, _STEPS)
 
     def run(self, prepared: Prepared, values: Values | None) -> sqlite3.Cursor:
         compiled = prepared.on("sqlite")
@@ -274,10 +276,6 @@ class PostgresReader(Reader):
             watcher(compiled.sql)
         found: Iterable[Any] = await self._driver.fetch(compiled.sql, *compiled.parameters(values))
         return list(found)
-
-
-def _stop() -> int:
-    return 1
 
 
 def told(error: BaseException) -> BaseException:
