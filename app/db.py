@@ -258,8 +258,8 @@ class Database:
         statement = (
             update(OUTBOX).where(OUTBOX.c.id == bindparam("key")).values(published_at=self.clock())
         )
-        async with self.unit() as unit:
-            await unit.execute(statement, [{"key": key} for key in marked])
+        keys = [{"key": key} for key in marked]
+        await self.change(lambda unit: unit.execute(statement, keys))
         return len(marked)
 
     async def close(self) -> None:

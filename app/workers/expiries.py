@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from app.db import Database, Unit
 from app.services import group_buys, orders, orders_cancel
 
 INTERVAL_S = 1.0
 
-_SWEEPS: tuple[Callable[[Unit], Awaitable[int]], ...] = (
+_SWEEPS: tuple[Callable[[Unit], Coroutine[Any, Any, int]], ...] = (
     group_buys.expire_due,
     group_buys.release_due_holds,
     orders_cancel.expire_due,
@@ -24,8 +25,7 @@ async def once(database: Database) -> int:
     ended = 0
     for sweep in _SWEEPS:
         while True:
-            async with database.unit() as unit:
-                swept = await sweep(unit)
+            swept = await database.change(sweep)
             if not swept:
                 break
             ended += swept

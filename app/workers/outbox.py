@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 
 from app.bus import Message
 from app.db import Database
+from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.outbox import OutboxRow
 
@@ -18,6 +19,15 @@ KEPT = timedelta(days=1)
 BATCH = 200
 
 OUTBOX = table(OutboxRow)
+_IS_OLD = OUTBOX.c.published_at.is_not(None), OUTBOX.c.published_at <= bind("before")
+_FORGOTTEN = Prepared(
+    select(*OUTBOX.c)
+    .where(OUTBOX.c.published_at.is_(None), OUTBOX.c.created_at <= bind("before"))
+    .order_by(OUTBOX.c.id)
+    .limit(BATCH)
+)
+_OLD = Prepared(select(OUTBOX.c.id).where(*_IS_OLD).limit(1))
+_DROP_OLD = Prepared(delete(OUTBOX).where(*_IS_OLD))
 _log = logging.getLogger(__name__)
 
 
@@ -51,21 +61,11 @@ async def run(database: Database, stop: asyncio.Event, *, interval_s: float = IN
 
 async def _forgotten(database: Database) -> list[Message]:
     before = database.clock() - GRACE
-    async with database.read() as db:
-        rows = await db.all(
-            select(*OUTBOX.c)
-            .where(OUTBOX.c.published_at.is_(None), OUTBOX.c.created_at <= before)
-            .order_by(OUTBOX.c.id)
-            .limit(BATCH)
-        )
+    rows = await database.look(lambda db: db.all(_FORGOTTEN, {"before": before}))
     return [Message(row.topic, row.kind, row.payload, outbox_id=row.id) for row in rows]
 
 
 async def _drop_old(database: Database) -> None:
-    before = database.clock() - KEPT
-    old = OUTBOX.c.published_at.is_not(None), OUTBOX.c.published_at <= before
-    async with database.read() as db:
-        if await db.first(select(OUTBOX.c.id).where(*old).limit(1)) is None:
-            return
-    async with database.unit() as unit:
-        await unit.changed(delete(OUTBOX).where(*old))
+    before = {"before": database.clock() - KEPT}
+    if await database.look(lambda db: db.first(_OLD, before)) is not None:
+        await database.change(lambda unit: unit.changed(_DROP_OLD, before))

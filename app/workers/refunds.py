@@ -21,8 +21,7 @@ async def once(database: Database, gateway: PaymentGateway) -> int:
     succeeded = 0
     refused: set[int] = set()
     while True:
-        async with database.unit() as unit:
-            task = await refunds.take(unit, besides=refused)
+        task = await database.change(refunds.take, besides=refused)
         if task is None:
             return succeeded
         try:
@@ -32,16 +31,14 @@ async def once(database: Database, gateway: PaymentGateway) -> int:
                 amount_fen=task.amount_fen,
             )
         except ProviderDown:
-            async with database.unit() as unit:
-                await refunds.put_back(unit, task.refund_id)
+            await database.change(refunds.put_back, task.refund_id)
             return succeeded
-        async with database.unit() as unit:
-            if outcome is Outcome.SUCCEEDED:
-                succeeded += await refunds.complete(unit, task.refund_id)
-                continue
-            refused.add(task.refund_id)
-            if await refunds.refuse(unit, task.refund_id):
-                _log.error("refund needs a person", extra={"refund_id": task.refund_id})
+        if outcome is Outcome.SUCCEEDED:
+            succeeded += await database.change(refunds.complete, task.refund_id)
+            continue
+        refused.add(task.refund_id)
+        if await database.change(refunds.refuse, task.refund_id):
+            _log.error("refund needs a person", extra={"refund_id": task.refund_id})
 
 
 async def run(
@@ -52,8 +49,7 @@ async def run(
     interval_s: float = INTERVAL_S,
 ) -> None:
     """Picks up what a crash left, then looks every `interval_s` seconds until `stop` is set."""
-    async with database.unit() as unit:
-        await refunds.put_back_abandoned(unit)
+    await database.change(refunds.put_back_abandoned)
     while not stop.is_set():
         await once(database, gateway)
         with contextlib.suppress(TimeoutError):
