@@ -33,8 +33,17 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 from sqlalchemy.sql.visitors import InternalTraversal
 
 Values = Mapping[str, Any]
+
+
+def _document(text: Any) -> Any:
+    """The JSON of a text. TypeError for anything else: SQLite's JSON type expects to be told so."""
+    if not isinstance(text, str):
+        raise TypeError("a JSON document is a text")
+    return orjson.loads(text)
+
+
 DIALECTS: dict[str, Dialect] = {
-    "sqlite": sqlite.dialect(paramstyle="qmark", json_deserializer=orjson.loads),
+    "sqlite": sqlite.dialect(paramstyle="qmark", json_deserializer=_document),
     "postgresql": asyncpg.dialect(),  # type: ignore[no-untyped-call]
 }
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}

@@ -1,5 +1,6 @@
 """Logs as one JSON object a line, each with the id of the request it belongs to."""
 
+import itertools
 import logging
 import secrets
 import sys
@@ -15,6 +16,7 @@ AccessLog = Literal["all", "errors", "off"]
 SLOW_S = 1.0
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 _log = logging.getLogger("jishi.access")
+_PROCESS, _numbers = secrets.token_hex(5), itertools.count(1)  # ids tell requests apart, no more
 
 
 class JsonLines(logging.Formatter):
@@ -89,7 +91,7 @@ def _id_of(scope: Scope) -> str:
             if given.isascii() and given.isalnum() and len(given) <= 64:
                 return str(given)
             break
-    return secrets.token_hex(8)
+    return f"{_PROCESS}{next(_numbers):x}"
 
 
 def _status(message: Message) -> int:

@@ -18,6 +18,7 @@ def returns_problems(resolve: Resolver) -> Resolver:
 
     @wraps(resolve)
     async def wrapped(self: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+        info.context.look_again()  # an earlier mutation of the document may have changed things
         try:
             return await resolve(self, info, *args, **kwargs)
         except RequestError:

@@ -83,6 +83,10 @@ async def opened(url: str) -> AsyncGenerator[Mall]:
     bus, clock = MemoryBus(), Hands()
     database = Database(url, bus=bus, clock=clock)
     yield Mall(database, bus, clock)
+    # an answer that ends with an error leaves its neighbours' reads under way
+    reads = [one for one in asyncio.all_tasks() if "Loader" in repr(one.get_coro())]
+    if reads:
+        await asyncio.wait(reads, timeout=5)
     await database.close()
 
 

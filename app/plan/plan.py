@@ -143,7 +143,9 @@ class Plan:
                 async for value in events:
                     yield self._outcome(context, await completed(part, context, coerced, [value]))
         except Exception as error:  # noqa: BLE001  told at the field
-            located = located_error(error, root.field.nodes, path)
+            # a source of events has no place in the answer, its arguments have
+            told = GraphQLError(str(error), original_error=error)
+            located = told if has_begun else located_error(error, root.field.nodes, path)
             yield self._outcome(context, Outcome(None, [located], has_begun=has_begun))
 
     def parts(self, variables: VariableValues) -> list[Part]:
