@@ -84,9 +84,9 @@ async def opened(url: str) -> AsyncGenerator[Mall]:
     database = Database(url, bus=bus, clock=clock)
     yield Mall(database, bus, clock)
     # an answer that ends with an error leaves its neighbours' reads under way
-    reads = [one for one in asyncio.all_tasks() if "Loader" in repr(one.get_coro())]
+    reads = asyncio.all_tasks() - {asyncio.current_task()}
     if reads:
-        await asyncio.wait(reads, timeout=5)
+        await asyncio.wait(reads, timeout=1)
     await database.close()
 
 

@@ -5,7 +5,7 @@ executor's answer besides, and never costs more statements.
 """
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,12 @@ from app.workers.answers import Answers
 from llm.protocol import ScriptedEngine
 from resolvers.loaders import Loaders
 from tests.factories import Mall
-from tests.plan.executors import Executors, Result, is_introspection, kind_of, the_executors
+from tests.plan.executors import Executors, Json, Result, is_introspection, kind_of, the_executors
 
 SETTINGS = Settings(is_dev=True, model="none")
 
 
-EXECUTORS = ("strawberry", "plan")
+EXECUTORS = ("generic", "planned")
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Api:
     async def answer(self, query: str, viewer: Viewer = Viewer(), **variables: Any) -> Any:  # noqa: B008
         """Data and errors of an operation; the generic executor answers what no plan is made of."""
         document = self.executors.document(query)
-        if self.executor == "strawberry" or document is None or is_introspection(document):
+        if self.executor == "generic" or document is None or is_introspection(document):
             return await self.schema.execute(
                 query, variable_values=variables, context_value=self.context(viewer)
             )
@@ -90,13 +90,8 @@ class Api:
         **variables: Any,
     ) -> AsyncGenerator["Stream"]:
         """A running subscription; it is closed at the end of the block."""
-        context = self.context(viewer)
-        if self.executor == "plan":
-            results: Any = self.executors.streamed(query, context, variables)
-        else:
-            results = await self.schema.stream(
-                query, variable_values=variables, context_value=context
-            )
+        made = getattr(self.executors, f"{self.executor}_events")
+        results = _told(made(query, self.context(viewer), variables))
         try:
             yield Stream(results)
         finally:
@@ -128,6 +123,12 @@ class Stream:
             assert result.errors is None, result.errors
             values.extend(result.data.values())
         return values
+
+
+async def _told(answers: AsyncGenerator[Json]) -> AsyncGenerator[Result]:
+    async with aclosing(answers):
+        async for one in answers:
+            yield Result.of(one)
 
 
 @pytest.fixture(scope="session")
