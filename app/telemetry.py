@@ -91,7 +91,7 @@ def _id_of(scope: Scope) -> str:
             if given.isascii() and given.isalnum() and len(given) <= 64:
                 return str(given)
             break
-    return f"{_PROCESS}{next(_numbers):x}"
+    return f"{_PROCESS}{next(_numbers) & 0xFFFFFF:06x}"
 
 
 def _status(message: Message) -> int:

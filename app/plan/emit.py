@@ -70,32 +70,6 @@ class Writer:
         )
         return made_by
 
-    def wants(self, frame: EntityFrame) -> None:
-        """Gives the frame its `want(rows, batches, w, a, z)`, which notes the keys of all below.
-
-        They go to the dicts `w` of the frames; what takes more than an expression goes to `z`.
-        """
-        parts = [self._keys(one.made, one.raw("r")) for one in frame.below]
-        body = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
-        frame.want = self._made(
-            f"lambda rows, batches, w, a, z: [{body} for r, b in zip(rows, batches)]"
-        )
-
-    def _keys(self, made: Made, raw: str) -> str:
-        match made:
-            case Edge(frame) | Children(frame):
-                return f"w[{frame.number}].setdefault({raw})"
-            case Items(each, _):
-                value, item = self._variable(), self._variable()
-                listed = f"[{self._keys(each, item)} for {item} in {value}]"
-                return f"({value} := {raw}) and {listed}"
-            case Sub() if not made.kinds and len(made.values) == 1:
-                (inside,) = made.values.values()
-                value = self._variable()
-                keys = ", ".join(self._keys(one.made, one.raw(value)) for one in inside.below)
-                return f"({value} := {raw}) is not None and ({keys},)"
-        return f"z({self._names.name('d', made)}, {raw})"
-
     def later(self, made: Made, *, is_nullable: bool) -> Callable[[Any, Any, Any], Any]:
         """`value`, written when it is first needed: its frames may still be growing."""
         known: list[Callable[[Any, Any, Any], Any]] = []

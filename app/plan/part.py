@@ -191,9 +191,6 @@ def _part(
         _picks_below(writer, frame.fields)
     for root in part.roots:
         _picks_below(writer, root.fields())
-    for frame in compiler.frames:
-        if frame.below:
-            writer.wants(frame)
     return part
 
 

@@ -1,10 +1,8 @@
 """One run of a plan: what it wants to read, what it has read, and what became of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any
 
 from sqlalchemy import Executable
@@ -116,8 +114,9 @@ class Reading:
             self.rows[frame.number] = await self._read(load, keys) if keys else ()
             return
         known, sharing = self._known[id(load)], [one for one in level if one.load is load]
+        for one in sharing:
+            self._wanted[one.number].pop(None, None)
         wanted = {key: None for one in sharing for key in self._wanted[one.number]}
-        wanted.pop(None, None)
         keys = [key for key in wanted if key not in known]
         if keys:
             found: dict[int, list[Any]] = {key: [] for key in keys}
@@ -175,23 +174,23 @@ class Reading:
             return [error] * len(rows)
 
     def _want_of_rows(self, frame: EntityFrame) -> None:
-        rows = self.rows[frame.number]
+        rows, arguments = self.rows[frame.number], self.arguments
         columns = self.batches.get(frame.number)
-        batches = list(zip(*columns, strict=True)) if columns else repeat(())
-        assert frame.want is not None
-        try:
-            frame.want(rows, batches, self._wanted, self.arguments, self.want)
-        except Exception:  # noqa: BLE001  the careful path meets it again, at its place
-            self.is_broken = True
-            self._want_one_by_one(frame, zip(rows, batches, strict=False))
-
-    def _want_one_by_one(self, frame: EntityFrame, places: Iterable[tuple[Any, Any]]) -> None:
-        """What the good ones among the values of a frame lead to."""
-        for row, batch in places:
-            for one in frame.below:
-                assert one.pick is not None
-                with suppress(Exception):
-                    self.want(one.made, one.pick(row, batch, self.arguments))
+        batches = list(zip(*columns, strict=True)) if columns else [()] * len(rows)
+        for one in frame.below:
+            made, pick = one.made, one.pick
+            assert pick is not None
+            if isinstance(made, Edge | Children):
+                assert one.place is not None
+                self._wanted[made.frame.number].update(
+                    dict.fromkeys([row[one.place] for row in rows])
+                )
+                continue
+            for row, batch in zip(rows, batches, strict=True):
+                try:
+                    self.want(made, pick(row, batch, arguments))
+                except Exception:  # noqa: BLE001  the careful path meets it again, at its place
+                    self.is_broken = True
 
     # what became of it
 

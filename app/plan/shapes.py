@@ -138,7 +138,6 @@ class EntityFrame:
     batches: list[BatchUse] = field(default_factory=list)
     emit: Callable[..., list[dict[str, Any]]] | None = None
     below: list[Field] = field(default_factory=list)  # fields that lead to entities
-    want: Callable[..., Any] | None = None
 
     @property
     def name(self) -> str:
