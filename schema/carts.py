@@ -7,7 +7,7 @@ import strawberry
 
 from app import ids
 from app.services import carts
-from app.services.carts_pricing import PricedCart
+from app.services.carts_pricing import Costs, PricedCart
 from schema.common import Money
 from schema.fields import Entity, Value, batch, column, computed, entity, key, many, one
 from schema.problems import (
@@ -73,22 +73,22 @@ class CartLine(Entity):
     )
 
 
-def _groups(priced: PricedCart) -> list[CartGroup]:
+def _groups(costs: Costs) -> list[CartGroup]:
     return [
         CartGroup(
             supplier_id=group.supplier_id,
             goods=Money.of(group.goods_fen),
             shipping=Money.of(group.shipping_fen),
         )
-        for group in priced.groups
+        for group in costs.groups
     ]
 
 
-def _cost(priced: PricedCart) -> CartCost:
+def _cost(costs: Costs) -> CartCost:
     return CartCost(
-        goods=Money.of(priced.goods_fen),
-        shipping=Money.of(priced.shipping_fen),
-        payable=Money.of(priced.payable_fen),
+        goods=Money.of(costs.goods_fen),
+        shipping=Money.of(costs.shipping_fen),
+        payable=Money.of(costs.payable_fen),
     )
 
 
@@ -109,8 +109,8 @@ class Cart(Entity):
     id: strawberry.ID = key()
     version: int = column("版本，每次变化加一。Grows with every change.")
     lines: list[CartLineRef] = many("CartLine", "cart_id", "各行。Its lines.")
-    groups: list[CartGroup] = batch(carts.priced_many, "按供应商分组。By supplier.", wrap=_groups)
-    cost: CartCost = batch(carts.priced_many, "费用。What it costs now.", wrap=_cost)
+    groups: list[CartGroup] = batch(carts.costs_many, "按供应商分组。By supplier.", wrap=_groups)
+    cost: CartCost = batch(carts.costs_many, "费用。What it costs now.", wrap=_cost)
     problems: list[CartProblem] = batch(
         carts.priced_many, "需留意之处。Changes since it was filled.", wrap=_problems
     )

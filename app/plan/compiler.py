@@ -25,7 +25,7 @@ from strawberry import Schema
 
 from app import ids
 from app.plan.inputs import FieldArguments
-from app.plan.loads import KeyLoad, ListLoad, Load, ManyLoad
+from app.plan.loads import KeyLoad, ListLoad, Load, ManyLoad, Rider
 from app.plan.selections import NotTaken, Picked, Selections
 from app.plan.shapes import (
     BatchUse,
@@ -107,10 +107,19 @@ class Compiler:
     # objects
 
     def entity_frame(
-        self, load: Load, kind: GraphQLObjectType, picked: list[Picked], depth: int
+        self,
+        load: Load,
+        kind: GraphQLObjectType,
+        picked: list[Picked],
+        depth: int,
+        above: EntityFrame | None = None,
     ) -> EntityFrame:
-        """A frame of that entity's rows, whose level is `depth`; what lies below is deeper."""
-        frame = EntityFrame(len(self.frames), load.entity, load)
+        """A frame of that entity's rows, whose level is `depth`; what lies below is deeper.
+
+        The rows of a rider are those of the frame `above` it.
+        """
+        key = load.column("id") if isinstance(load, Rider) else 0
+        frame = EntityFrame(len(self.frames), load.entity, load, above, key)
         self.frames.append(frame)
         load.frames.append(frame)
         while len(self.levels) <= depth:
@@ -209,7 +218,7 @@ class Compiler:
                     pure = self._pure(load, declared.columns, declared.by)
             case One():
                 raw = _place(load.column(declared.columns[0]))
-                made = Edge(self._one(declared, known, picked, depth))
+                made = Edge(self._one(declared, known, picked, depth, frame))
             case Many():
                 raw = _place(load.column("id"))
                 made = Children(self._many(declared, known, picked, depth))
@@ -244,10 +253,23 @@ class Compiler:
         made = Edge(self._one(declared, known, picked, depth))
         return _field(kind, known, picked, _attribute(attribute), made)
 
-    def _one(self, declared: One, known: GraphQLField, picked: Picked, depth: int) -> EntityFrame:
+    def _one(
+        self,
+        declared: One,
+        known: GraphQLField,
+        picked: Picked,
+        depth: int,
+        above: EntityFrame | None = None,
+    ) -> EntityFrame:
+        """The entity of a foreign key, in the statement of the rows `above` if they are rows."""
         kind = object_of(known.type)
-        load = self.key_load(declared.kind)
-        return self.entity_frame(load, kind, self.selections.below(kind, picked), depth)
+        below = self.selections.below(kind, picked)
+        if above is not None:
+            (foreign_key,) = declared.columns
+            rider = above.load.rider(ENTITIES[declared.kind], foreign_key)
+            if rider is not None:
+                return self.entity_frame(rider, kind, below, depth, above)
+        return self.entity_frame(self.key_load(declared.kind), kind, below, depth)
 
     def _many(self, declared: Many, known: GraphQLField, picked: Picked, depth: int) -> EntityFrame:
         kind = object_of(known.type)

@@ -185,7 +185,7 @@ def _part(
             raise NotTaken("root", one.name)
         part.roots.append(root_of(compiler, writer, kind, one, read))
     for frame in compiler.frames:
-        frame.below = [one for one in frame.fields if reads(one.made)]
+        frame.below = [one for one in frame.fields if reads(one.made) and not one.is_carried]
         writer.entity(frame)
         writer.picks(frame.fields)
         _picks_below(writer, frame.fields)

@@ -11,7 +11,7 @@ from app.auth import Role, Viewer
 from app.context import Context
 from app.db import Reader
 from app.plan.emit import key_of, kind_of
-from app.plan.loads import Asker, KeyLoad, ListLoad, ManyLoad, Rows, tables_of
+from app.plan.loads import Asker, KeyLoad, ListLoad, Load, ManyLoad, Rider, Rows, tables_of
 from app.plan.shapes import (
     Arguments,
     BatchUse,
@@ -84,7 +84,9 @@ class Reading:
         """Reads all levels, from the roots outward."""
         for level in self.levels:
             for frame in level:
-                if frame.number not in self.rows:
+                if frame.above is not None:
+                    self._ride(frame, frame.above)
+                elif frame.number not in self.rows:
                     await self._try_keys(frame, level)
             for frame in level:
                 if frame.batches and self.rows[frame.number]:
@@ -92,6 +94,16 @@ class Reading:
             for frame in level:
                 if frame.below and self.rows[frame.number]:
                     self._want_of_rows(frame)
+
+    def _ride(self, frame: EntityFrame, above: EntityFrame) -> None:
+        """Takes the rows that came along with those above."""
+        load: Rider = frame.load
+        carried = self.rows[above.number]
+        rows = self.rows[frame.number] = load.rows(carried)
+        if self.tags is not None and carried:
+            place = load.behind.column(load.foreign_key)
+            has_all = len(rows) == len({row[place] for row in carried} - {None})
+            self._note(load, [row[frame.key] for row in rows], has_all=has_all)
 
     async def _try_keys(self, frame: EntityFrame, level: list[EntityFrame]) -> None:
         try:
@@ -132,14 +144,14 @@ class Reading:
             self._note(load, keys, has_all=len(rows) == len(keys))
         return rows
 
-    def _note(self, load: KeyLoad | ManyLoad, keys: list[int], *, has_all: bool) -> None:
+    def _note(self, load: Load, keys: list[int], *, has_all: bool) -> None:
         """Rows read by key are tagged one by one; all else that the statement read by table.
 
         Where a row was not found it may come to be: that is a change of its table.
         """
         assert self.tags is not None
         name, tables = load.tables
-        if isinstance(load, KeyLoad):
+        if isinstance(load, KeyLoad | Rider):
             self.tags.update([f"{name}:{key}" for key in keys])
             self.tags |= tables - {name} if has_all else tables
         else:
@@ -206,8 +218,9 @@ class Reading:
             columns = self.batches.get(frame.number)
             batches = list(zip(*columns, strict=True)) if columns else ()
             objects = frame.emit(rows, batches, emitted, self.arguments)
-            if isinstance(frame.load, KeyLoad):
-                made: Any = dict(zip([row[0] for row in rows], objects, strict=True))
+            if isinstance(frame.load, KeyLoad | Rider):
+                key = frame.key
+                made: Any = dict(zip([row[key] for row in rows], objects, strict=True))
             elif isinstance(frame.load, ManyLoad):
                 made = {}
                 for row, one in zip(rows, objects, strict=True):
@@ -230,7 +243,8 @@ class Reading:
         """Where the row with that key stands."""
         number = self._number_of(frame)
         if number not in self._places:
-            self._places[number] = {row[0]: n for n, row in enumerate(self.rows[number])}
+            rows = enumerate(self.rows[number])
+            self._places[number] = {row[frame.key]: place for place, row in rows}
         place: int | None = self._places[number].get(key)
         return place
 

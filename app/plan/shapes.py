@@ -91,6 +91,11 @@ class Field:
     pure: "Pure | None" = None  # a JSON value that hangs on nothing but columns
     pick: Callable[[Any, Any, "Arguments"], Any] | None = None  # the raw value, by itself
 
+    @property
+    def is_carried(self) -> bool:
+        """Whether the entity that it leads to came along with the rows."""
+        return isinstance(self.made, Edge) and self.made.frame.above is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Pure:
@@ -134,6 +139,8 @@ class EntityFrame:
     number: int
     entity: type[Entity]
     load: Any  # where its rows come from: see loads.py
+    above: "EntityFrame | None" = None  # whose rows a rider's are
+    key: int = 0  # place of the key: its own, a parent's where rows are children
     fields: list[Field] = field(default_factory=list)
     batches: list[BatchUse] = field(default_factory=list)
     emit: Callable[..., list[dict[str, Any]]] | None = None

@@ -11,7 +11,7 @@ from app.errors import LimitExceeded, NotFound, OutOfStock, SkuUnavailable, Unau
 from app.rules.pricing import honoured_price
 from app.rules.stock import MOST_UNITS, check_quantity, is_on_sale
 from app.services import addresses, carts_pricing, limits, stocks
-from app.services.carts_pricing import PricedCart
+from app.services.carts_pricing import Costs, PricedCart
 from app.services.pages import Listing
 from app.services.sight import leads_to
 from app.services.stocks import STOCKS
@@ -171,10 +171,15 @@ async def priced(
 async def priced_many(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[PricedCart]:
     """`priced` for each of these carts, which are the viewer's already; there is one at most."""
     province = await addresses.province(db, viewer) if rows else None
+    return [await carts_pricing.read(db, viewer.id, row.id, province=province) for row in rows]
+
+
+async def costs_many(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[Costs]:
+    """What each of these carts costs now, which are the viewer's already."""
+    province = await addresses.province(db, viewer) if rows else None
     for row in rows:
-        cart = await carts_pricing.read(db, viewer.id, row.id, province=province)
-        db.kept[PricedCart, row.id] = cart
-    return [db.kept[PricedCart, row.id] for row in rows]
+        db.kept[Costs, row.id] = await carts_pricing.costs(db, row.id, province=province)
+    return [db.kept[Costs, row.id] for row in rows]
 
 
 async def unit_prices(
@@ -183,12 +188,10 @@ async def unit_prices(
     rows: Sequence[Any],
 ) -> list[int | None]:
     """Today's unit price in fen of each of these cart lines."""
-    priced: list[Any] = [
-        db.kept.get((PricedCart, cart_id)) for cart_id in {row.cart_id for row in rows}
-    ]
-    if None not in priced:
-        known = {line.line_id: line.unit_price_fen for cart in priced for line in cart.lines}
-        return [known.get(row.id) for row in rows]
+    known: list[Any] = [db.kept.get((Costs, cart_id)) for cart_id in {row.cart_id for row in rows}]
+    if None not in known:
+        found = {key: price for one in known for key, price in one.unit_prices.items()}
+        return [found.get(row.id) for row in rows]
     prices = await carts_pricing.unit_prices(db, [row.id for row in rows])
     return [prices.get(row.id) for row in rows]
 

@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, and_, select
+from sqlalchemy import Integer, Row, and_, select, type_coerce
 
 from app.db import Reader
-from app.rules.pricing import Item, Parcel, Quote, ShippingTerms, honoured_price, quote
+from app.rules.pricing import Item, Quote, ShippingTerms, honoured_price, quote
 from app.rules.stock import is_on_sale
 from app.services import limits, stocks
 from app.services.stocks import STOCKS
@@ -52,7 +52,6 @@ _LINES = Prepared(
         PRODUCTS.c.title,
         PRODUCTS.c.customer_limit,
         PRODUCTS.c.status.label("product_status"),
-        SUPPLIERS.c.name.label("supplier_name"),
         SUPPLIERS.c.status.label("supplier_status"),
         SUPPLIERS.c.shipping_fen,
         SUPPLIERS.c.remote_surcharge_fen,
@@ -64,6 +63,31 @@ _LINES = Prepared(
     .join(PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
     .join(SUPPLIERS, SUPPLIERS.c.id == SKUS.c.supplier_id)
     .outerjoin(STOCKS, STOCKS.c.sku_id == SKUS.c.id)
+    .outerjoin(LIVE_ROOMS, LIVE_ROOMS.c.id == LINES.c.live_room_id)
+    .outerjoin(LIVE_PRODUCTS, _IN_ROOM)
+    .where(LINES.c.cart_id == bind("cart"))
+    .order_by(LINES.c.id)
+)
+_COSTS = Prepared(
+    select(
+        LINES.c.id,
+        LINES.c.sku_id,
+        LINES.c.quantity,
+        type_coerce(LINES.c.is_selected, Integer).label("is_selected"),  # spares a look at each
+        SKUS.c.supplier_id,
+        SKUS.c.price_fen,
+        SKUS.c.status.label("sku_status"),
+        PRODUCTS.c.status.label("product_status"),
+        SUPPLIERS.c.status.label("supplier_status"),
+        SUPPLIERS.c.shipping_fen,
+        SUPPLIERS.c.remote_surcharge_fen,
+        SUPPLIERS.c.free_shipping_from_fen,
+        LIVE_ROOMS.c.status.label("room_status"),
+        LIVE_PRODUCTS.c.live_price_fen,
+    )
+    .join_from(LINES, SKUS, SKUS.c.id == LINES.c.sku_id)
+    .join(PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
+    .join(SUPPLIERS, SUPPLIERS.c.id == SKUS.c.supplier_id)
     .outerjoin(LIVE_ROOMS, LIVE_ROOMS.c.id == LINES.c.live_room_id)
     .outerjoin(LIVE_PRODUCTS, _IN_ROOM)
     .where(LINES.c.cart_id == bind("cart"))
@@ -106,8 +130,6 @@ class PricedGroup(NamedTuple):
     """All lines of one supplier; amounts are those of the selected ones."""
 
     supplier_id: int
-    supplier_name: str
-    line_ids: tuple[int, ...]
     goods_fen: int
     shipping_fen: int
 
@@ -122,13 +144,14 @@ class CartProblem:
 
 
 @dataclass(frozen=True, slots=True)
-class PricedCart:
-    """`quote` and the amounts count the selected lines that are on sale."""
+class Costs:
+    """`quote` and the amounts count the selected lines that are on sale.
 
-    cart_id: int
-    lines: tuple[PricedLine, ...]
+    `unit_prices` are today's in fen by line, of all lines.
+    """
+
+    unit_prices: Mapping[int, int]
     groups: tuple[PricedGroup, ...]
-    problems: tuple[CartProblem, ...]
     quote: Quote
 
     @property
@@ -143,6 +166,15 @@ class PricedCart:
     def payable_fen(self) -> int:
         return self.quote.payable_fen
 
+
+@dataclass(frozen=True, slots=True)
+class PricedCart(Costs):
+    """A cart with all that an order takes from it, and what stands in the way of one."""
+
+    cart_id: int
+    lines: tuple[PricedLine, ...]
+    problems: tuple[CartProblem, ...]
+
     @property
     def selected(self) -> tuple[PricedLine, ...]:
         return tuple(line for line in self.lines if line.is_selected)
@@ -153,23 +185,18 @@ async def read(
 ) -> PricedCart:
     """The cart at today's prices; whether the reader may see it is the caller's to know."""
     rows = await db.all(_LINES, {"cart": cart_id})
-    lines = tuple(_line(row) for row in rows)
+    known = _costs(rows, province)
+    lines = tuple(_line(row, known.unit_prices[row.id]) for row in rows)
     most = {row.product_id: row.customer_limit for row in rows if row.customer_limit is not None}
     left = await limits.left(db, account_id, most)
-    terms = {row.supplier_id: shipping_terms(row) for row in rows}
-    counted = quote(
-        [_item(line) for line in lines if line.is_selected and line.is_on_sale],
-        terms,
-        province=province,
-    )
-    names = {row.supplier_id: row.supplier_name for row in rows}
     return PricedCart(
-        cart_id,
-        lines,
-        _groups(lines, names, {parcel.supplier_id: parcel for parcel in counted.parcels}),
-        _problems(lines, left),
-        counted,
+        known.unit_prices, known.groups, known.quote, cart_id, lines, _problems(lines, left)
     )
+
+
+async def costs(db: Reader, cart_id: int, *, province: str | None) -> Costs:
+    """What of `read` is about money alone, for half its price."""
+    return _costs(await db.all(_COSTS, {"cart": cart_id}), province)
 
 
 async def unit_prices(db: Reader, line_ids: Collection[int]) -> dict[int, int]:
@@ -185,8 +212,21 @@ def shipping_terms(row: Row[Any]) -> ShippingTerms:
     return ShippingTerms(row.shipping_fen, row.remote_surcharge_fen, row.free_shipping_from_fen)
 
 
-def _line(row: Row[Any]) -> PricedLine:
-    room_status = row.room_status
+def _costs(rows: Sequence[Row[Any]], province: str | None) -> Costs:
+    unit_prices, terms, items = {}, {}, []
+    for row in rows:
+        price_fen = honoured_price(row.price_fen, row.live_price_fen, row.room_status)
+        unit_prices[row.id] = price_fen
+        terms[row.supplier_id] = shipping_terms(row)
+        if row.is_selected and is_on_sale(row.sku_status, row.product_status, row.supplier_status):
+            items.append(Item(row.id, row.sku_id, row.supplier_id, row.quantity, price_fen))
+    counted = quote(items, terms, province=province)
+    parcels = {one.supplier_id: (one.goods_fen, one.shipping_fen) for one in counted.parcels}
+    groups = [PricedGroup(key, *parcels.get(key, (0, 0))) for key in sorted(terms)]
+    return Costs(unit_prices, tuple(groups), counted)
+
+
+def _line(row: Row[Any], unit_price_fen: int) -> PricedLine:
     return PricedLine(
         row.id,
         row.sku_id,
@@ -196,31 +236,12 @@ def _line(row: Row[Any]) -> PricedLine:
         row.options,
         row.quantity,
         row.is_selected,
-        honoured_price(row.price_fen, row.live_price_fen, room_status),
+        unit_price_fen,
         row.price_when_added_fen,
         row.supply_price_fen,
         stocks.free_in(row),
-        row.live_room_id if room_status == "LIVE" else None,
+        row.live_room_id if row.room_status == "LIVE" else None,
         is_on_sale(row.sku_status, row.product_status, row.supplier_status),
-    )
-
-
-def _item(line: PricedLine) -> Item:
-    return Item(line.line_id, line.sku_id, line.supplier_id, line.quantity, line.unit_price_fen)
-
-
-def _groups(
-    lines: Sequence[PricedLine], names: Mapping[int, str], parcels: Mapping[int, Parcel]
-) -> tuple[PricedGroup, ...]:
-    return tuple(
-        PricedGroup(
-            supplier_id,
-            name,
-            tuple(line.line_id for line in lines if line.supplier_id == supplier_id),
-            parcels[supplier_id].goods_fen if supplier_id in parcels else 0,
-            parcels[supplier_id].shipping_fen if supplier_id in parcels else 0,
-        )
-        for supplier_id, name in sorted(names.items())
     )
 
 

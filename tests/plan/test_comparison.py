@@ -16,6 +16,7 @@ from tests.plan.conftest import Fair
 from tests.plan.executors import Dearer, Different, Executors, Slower, compare
 
 TILES = "{ products(first: 3) { nodes { id title supplier { name } } } }"
+PRODUCT = 'query { product(id: "UHJvZHVjdDox") { title } }'
 ERROR = {"message": "请先登录", "path": ["orders"], "extensions": {"code": "UNAUTHENTICATED"}}
 
 
@@ -43,11 +44,10 @@ async def test_an_access_rule_that_only_one_follows_is_seen(
     fresh: Fair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan has made its statement by then; the loaders make a new one every time."""
-    query = 'query { product(id: "UHJvZHVjdDox") { title } }'
-    await fresh.both(query)
+    await fresh.both(PRODUCT)
     monkeypatch.setattr(Product, "visible_to", staticmethod(_nothing(Product.visible_to)))
     with pytest.raises(Different):
-        await fresh.both(query)
+        await fresh.both(PRODUCT)
 
 
 async def test_an_error_that_only_one_tells_is_seen(
@@ -58,7 +58,7 @@ async def test_an_error_that_only_one_tells_is_seen(
 
     monkeypatch.setattr(KeyLoad, "read", fails)
     with pytest.raises(Different):
-        await fresh.both(TILES)
+        await fresh.both(PRODUCT)
 
 
 async def test_a_statement_more_is_seen(fresh: Fair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ async def test_a_statement_more_is_seen(fresh: Fair, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(KeyLoad, "read", twice)
     with pytest.raises(Dearer):
-        await fresh.both(TILES)
+        await fresh.both(PRODUCT)
 
 
 async def test_a_detour_without_an_error_is_seen(

@@ -14,12 +14,11 @@ from tests.plan.executors import Executors, Json
 
 LOST = {
     "products": "{ products { nodes { id } } viewer { role } }",
-    "categories": "{ products { nodes { category { name } } } }",
     "product_options": "{ products(first: 2) { nodes { options { id } } } }",
     "stocks": "{ products(first: 2) { nodes { skus { code available } } } }",
     "suppliers": 'query { product(id: "UHJvZHVjdDox") { id } viewer { role } }',
 }
-"""Tables, and queries that read them: by a root's list, an edge, children, a batch, a key."""
+"""Tables, and queries that read them: by a root's list, children, a batch, a key."""
 
 
 async def wrong(fair: Fair, query: str, who: str = "guest", **variables: Any) -> Json:
@@ -35,6 +34,17 @@ async def test_a_statement_that_fails_is_told_at_its_fields(own_fair: Fair, lost
         await unit.connection.execute(text(f"ALTER TABLE {lost} RENAME TO gone"))
     answer = await wrong(own_fair, LOST[lost])
     assert {one["extensions"]["code"] for one in answer["errors"]} == {"INTERNAL"}
+
+
+async def test_a_statement_that_fails_is_told_where_it_began(own_fair: Fair) -> None:
+    """Edges come with the rows above them: what fails there takes these along."""
+    async with own_fair.mall.unit() as unit:
+        await unit.connection.execute(text("ALTER TABLE categories RENAME TO gone"))
+    query = 'query { product(id: "UHJvZHVjdDox") { id category { name } } viewer { role } }'
+    answer = await own_fair.executors.planned(query, own_fair.context("guest"), {})
+    assert answer["data"] == {"product": None, "viewer": {"role": "GUEST"}}
+    (error,) = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["product"], "INTERNAL")
 
 
 async def test_a_batch_that_fails_is_told_at_every_field(
