@@ -4,8 +4,7 @@ The same work runs through SQLAlchemy's async connections or straight on the dri
 """
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -202,16 +201,22 @@ class BoundedReader(StraightReader):
     """
 
     async def all(self, statement: Statement, values: Any = None) -> Any:
-        with _too_slow():
+        try:
             return await super().all(statement, values)
+        except (sqlite3.OperationalError, OperationalError) as error:
+            raise told(error) from None
 
     async def first(self, statement: Statement, values: Any = None) -> Any:
-        with _too_slow():
+        try:
             return await super().first(statement, values)
+        except (sqlite3.OperationalError, OperationalError) as error:
+            raise told(error) from None
 
     async def value(self, statement: Statement, values: Any = None) -> Any:
-        with _too_slow():
+        try:
             return await super().value(statement, values)
+        except (sqlite3.OperationalError, OperationalError) as error:
+            raise told(error) from None
 
     async def tuples(self, prepared: Prepared, values: Values) -> Sequence[Sequence[Any]]:
         try:
@@ -283,11 +288,3 @@ def told(error: BaseException) -> BaseException:
     cause = getattr(error, "orig", error)
     code = getattr(cause, "sqlite_errorcode", 0)
     return TooSlow() if code & 0xFF in _HELD_UP else error
-
-
-@contextmanager
-def _too_slow() -> Generator[None]:
-    try:
-        yield
-    except (sqlite3.OperationalError, OperationalError) as error:
-        raise told(error) from None

@@ -98,7 +98,8 @@ class Writer:
             return field.short(row) if field.is_nullable else f"({field.short(row)} or null())"
         if field.pure is not None:
             return self._kept(field, field.pure, row)
-        return self._json(field.made, field.raw(row), is_nullable=field.is_nullable)
+        raw = field.raw(row) if field.kept is None else f"b[{field.kept}]"
+        return self._json(field.made, raw, is_nullable=field.is_nullable)
 
     def _kept(self, field: Field, pure: Pure, row: str) -> str:
         """A look at what was made of the same columns before."""

@@ -1,9 +1,10 @@
 """The statements of a plan: one per level and source, with just the columns that are asked for."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, Table, func, select
 from sqlalchemy.sql import visitors
@@ -164,8 +165,30 @@ class Rider(Load):
 class KeyLoad(Load):
     """Entities by their keys; a row's first column is its key."""
 
+    _lenders: list["_Lender"] = field(default_factory=list)
+
     def __post_init__(self) -> None:
         self.column("id")
+
+    def borrow(self, loads: Iterable[Load]) -> None:
+        """Finds the riders that read all that this load does; for when all columns are known."""
+        if self.riders:
+            return
+        for one in (rider for load in loads for rider in load.riders):
+            known = [one.carrier.columns.get((one.number, name)) for _, name in self.columns]
+            if one.entity is self.entity and None not in known:
+                make = itemgetter(*known) if len(known) > 1 else _only(known[0])
+                self._lenders.append(_Lender(one.carrier, one.column("id"), make))
+
+    def lent(self, rows: Mapping[int, Rows]) -> dict[int, Sequence[Any]]:
+        """Rows by key that riders have brought already, of the rows read by frame."""
+        found: dict[int, Sequence[Any]] = {}
+        for load, key, make in self._lenders:
+            for frame in load.frames:
+                carried = {row[key]: row for row in rows.get(frame.number, ())}
+                carried.pop(None, None)
+                found.update(zip(carried, map(make, carried.values()), strict=True))
+        return found
 
     async def read(self, db: Reader, asker: Asker, keys: list[int]) -> Rows:
         size, values = _sized(keys)
@@ -175,6 +198,12 @@ class KeyLoad(Load):
     def _by_key(self, asker: Asker, size: int) -> Select[Any]:
         visible = self.entity.visible_to(asker.symbol)
         return self.narrowed(visible.where(_is_one_of(visible.selected_columns.id, size)), asker)
+
+
+class _Lender(NamedTuple):
+    load: Load
+    key: int
+    make: Callable[[Sequence[Any]], Sequence[Any]]
 
 
 @dataclass(eq=False)
@@ -316,6 +345,11 @@ def tables_of(statement: Any) -> frozenset[str]:
     """The names of all tables that a statement reads."""
     found = {one.name for one in visitors.iterate(statement) if isinstance(one, Table)}
     return frozenset(found)
+
+
+def _only(place: int | None) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    assert place is not None
+    return lambda row: (row[place],)
 
 
 def _sized(keys: list[int]) -> tuple[int, dict[str, Any]]:

@@ -12,11 +12,11 @@ from app.db import Pace, Reader
 from app.plan.careful import Careful, unless_raised
 from app.plan.compiler import Compiler
 from app.plan.emit import Writer
-from app.plan.loads import asker_of
+from app.plan.loads import KeyLoad, asker_of
 from app.plan.reading import Reading, is_anonymous
 from app.plan.roots import Root, ValueRoot, root_of
 from app.plan.selections import NotTaken, Selections
-from app.plan.shapes import Field, Items, Made, Sub, reads
+from app.plan.shapes import EntityFrame, Field, Items, Made, Sub, reads
 
 DEFINITION = "strawberry-definition"
 ROOT = "jishi.root"
@@ -185,13 +185,26 @@ def _part(
             raise NotTaken("root", one.name)
         part.roots.append(root_of(compiler, writer, kind, one, read))
     for frame in compiler.frames:
-        frame.below = [one for one in frame.fields if reads(one.made) and not one.is_carried]
-        writer.entity(frame)
-        writer.picks(frame.fields)
-        _picks_below(writer, frame.fields)
+        _write(writer, frame)
     for root in part.roots:
         _picks_below(writer, root.fields())
+    for load in compiler.loads:
+        if isinstance(load, KeyLoad):
+            load.borrow(compiler.loads)
+    for level in compiler.levels:
+        level.sort(key=lambda frame: isinstance(frame.load, KeyLoad))  # lenders first
     return part
+
+
+def _write(writer: Writer, frame: EntityFrame) -> None:
+    """Gives the frame what reads and emits its rows."""
+    frame.below = [one for one in frame.fields if reads(one.made) and not one.is_carried]
+    made_once = [one for one in frame.below if one.batch is not None]
+    for place, one in enumerate(made_once, len(frame.batches)):
+        one.kept = place
+    writer.entity(frame)
+    writer.picks(frame.fields)
+    _picks_below(writer, frame.fields)
 
 
 def _picks_below(writer: Writer, fields: list[Field]) -> None:

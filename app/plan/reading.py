@@ -18,6 +18,7 @@ from app.plan.shapes import (
     Children,
     Edge,
     EntityFrame,
+    Field,
     Items,
     Made,
     Sub,
@@ -40,7 +41,8 @@ class Reading:
     rows: dict[int, Rows] = field(default_factory=dict)
     batches: dict[int, list[Sequence[Any]]] = field(default_factory=dict)
     _wanted: dict[int, dict[Any, None]] = field(default_factory=lambda: defaultdict(dict))
-    _known: dict[int, dict[int, Rows]] = field(default_factory=lambda: defaultdict(dict))
+    _entities: dict[KeyLoad, dict[int, Any]] = field(default_factory=dict)
+    _children: dict[ManyLoad, dict[int, Rows]] = field(default_factory=lambda: defaultdict(dict))
     _counted: dict[Any, dict[int, Any]] = field(default_factory=lambda: defaultdict(dict))
     _places: dict[int, Any] = field(default_factory=dict)
     _failures: dict[int, Exception] = field(default_factory=dict)
@@ -119,15 +121,32 @@ class Reading:
         if isinstance(load, ListLoad):  # its root has failed
             self.rows[frame.number] = ()
             return
-        if len(load.frames) == 1:
-            wanted = self._wanted[frame.number]
-            wanted.pop(None, None)  # keys that are null lead nowhere
-            keys = list(wanted)
-            self.rows[frame.number] = await self._read(load, keys) if keys else ()
-            return
-        known, sharing = self._known[id(load)], [one for one in level if one.load is load]
+        sharing = [one for one in level if one.load is load]
         for one in sharing:
-            self._wanted[one.number].pop(None, None)
+            self._wanted[one.number].pop(None, None)  # keys that are null lead nowhere
+        if isinstance(load, KeyLoad):
+            await self._read_entities(load, sharing)
+        elif len(load.frames) == 1:
+            keys = list(self._wanted[frame.number])
+            self.rows[frame.number] = await self._read(load, keys) if keys else ()
+        else:
+            await self._read_children(load, sharing)
+
+    async def _read_entities(self, load: KeyLoad, sharing: list[EntityFrame]) -> None:
+        wanted = {key: None for one in sharing for key in self._wanted[one.number]}
+        known = self._entities.get(load)
+        if known is None:
+            known = self._entities[load] = load.lent(self.rows) if wanted else {}
+        keys = [key for key in wanted if key not in known]
+        if keys:
+            known.update(dict.fromkeys(keys))
+            known.update((row[0], row) for row in await self._read(load, keys))
+        for one in sharing:
+            rows = [known[key] for key in self._wanted[one.number]]
+            self.rows[one.number] = [row for row in rows if row is not None]
+
+    async def _read_children(self, load: ManyLoad, sharing: list[EntityFrame]) -> None:
+        known = self._children[load]
         wanted = {key: None for one in sharing for key in self._wanted[one.number]}
         keys = [key for key in wanted if key not in known]
         if keys:
@@ -187,11 +206,14 @@ class Reading:
 
     def _want_of_rows(self, frame: EntityFrame) -> None:
         rows, arguments = self.rows[frame.number], self.arguments
-        columns = self.batches.get(frame.number)
+        columns = self.batches.get(frame.number, [])
         batches = list(zip(*columns, strict=True)) if columns else [()] * len(rows)
         for one in frame.below:
             made, pick = one.made, one.pick
             assert pick is not None
+            if one.kept is not None:
+                columns.append(self._want_of_batch(one, pick, rows, batches))
+                continue
             if isinstance(made, Edge | Children):
                 assert one.place is not None
                 self._wanted[made.frame.number].update(
@@ -203,6 +225,21 @@ class Reading:
                     self.want(made, pick(row, batch, arguments))
                 except Exception:  # noqa: BLE001  the careful path meets it again, at its place
                     self.is_broken = True
+
+    def _want_of_batch(
+        self, one: Field, pick: Any, rows: Rows, batches: Sequence[Sequence[Any]]
+    ) -> list[Any]:
+        """The values of a field that is made from a batch: they are made once."""
+        values: list[Any] = []
+        for row, batch in zip(rows, batches, strict=True):
+            value = None
+            try:
+                value = pick(row, batch, self.arguments)
+                self.want(one.made, value)
+            except Exception:  # noqa: BLE001  as above
+                self.is_broken = True
+            values.append(value)
+        return values
 
     # what became of it
 

@@ -87,6 +87,7 @@ class Field:
     is_nullable: bool
     place: int | None = None  # of the column that the raw value is
     batch: int | None = None  # which of the frame's batches the raw value is made from
+    kept: int | None = None  # which of them is the raw value itself, where it leads to entities
     short: Source | None = None  # of the JSON value, where there is a shorter way than over `raw`
     pure: "Pure | None" = None  # a JSON value that hangs on nothing but columns
     pick: Callable[[Any, Any, "Arguments"], Any] | None = None  # the raw value, by itself

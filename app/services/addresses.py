@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, false, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, false, select
 
 from app.auth import Viewer
 from app.db import Reader
@@ -27,12 +27,18 @@ _DEFAULT = Shaped(
 )
 
 
-_PROVINCE = Prepared(
-    select(ADDRESSES.c.province)
-    .where(ADDRESSES.c.account_id == bind("account"))
-    .order_by(ADDRESSES.c.is_default.desc(), ADDRESSES.c.id)
-    .limit(1)
-)
+def province_of(account: ColumnElement[Any]) -> ScalarSelect[Any]:
+    """Where an account's goods go by default, as far as a price depends on it."""
+    return (
+        select(ADDRESSES.c.province)
+        .where(ADDRESSES.c.account_id == account)
+        .order_by(ADDRESSES.c.is_default.desc(), ADDRESSES.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+_PROVINCE = Prepared(select(province_of(bind("account")).label("province")))
 
 
 async def default(db: Reader, viewer: Viewer) -> Address | None:
@@ -46,7 +52,7 @@ async def default(db: Reader, viewer: Viewer) -> Address | None:
 
 
 async def province(db: Reader, viewer: Viewer) -> str | None:
-    """Where the viewer's goods go by default, as far as a price depends on it."""
+    """`province_of` the viewer, None for a guest."""
     if viewer.id is None:
         return None
     found: str | None = await db.value(_PROVINCE, {"account": viewer.id})

@@ -176,9 +176,8 @@ async def priced_many(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[P
 
 async def costs_many(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[Costs]:
     """What each of these carts costs now, which are the viewer's already."""
-    province = await addresses.province(db, viewer) if rows else None
     for row in rows:
-        db.kept[Costs, row.id] = await carts_pricing.costs(db, row.id, province=province)
+        db.kept[Costs, row.id] = await carts_pricing.costs(db, viewer.id, row.id)
     return [db.kept[Costs, row.id] for row in rows]
 
 

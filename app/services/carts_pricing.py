@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Row, and_, select, type_coerce
 from app.db import Reader
 from app.rules.pricing import Item, Quote, ShippingTerms, honoured_price, quote
 from app.rules.stock import is_on_sale
-from app.services import limits, stocks
+from app.services import addresses, limits, stocks
 from app.services.stocks import STOCKS
 from app.statements import Prepared, among, bind
 from app.tables.carts import CartLineRow
@@ -84,6 +84,7 @@ _COSTS = Prepared(
         SUPPLIERS.c.free_shipping_from_fen,
         LIVE_ROOMS.c.status.label("room_status"),
         LIVE_PRODUCTS.c.live_price_fen,
+        addresses.province_of(bind("account")).label("province"),
     )
     .join_from(LINES, SKUS, SKUS.c.id == LINES.c.sku_id)
     .join(PRODUCTS, PRODUCTS.c.id == SKUS.c.product_id)
@@ -194,9 +195,10 @@ async def read(
     )
 
 
-async def costs(db: Reader, cart_id: int, *, province: str | None) -> Costs:
-    """What of `read` is about money alone, for half its price."""
-    return _costs(await db.all(_COSTS, {"cart": cart_id}), province)
+async def costs(db: Reader, account_id: int | None, cart_id: int) -> Costs:
+    """What of `read` is about money alone, at half its price; goods go to the default address."""
+    rows = await db.all(_COSTS, {"cart": cart_id, "account": account_id})
+    return _costs(rows, rows[0].province if rows else None)
 
 
 async def unit_prices(db: Reader, line_ids: Collection[int]) -> dict[int, int]:

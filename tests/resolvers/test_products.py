@@ -229,7 +229,8 @@ async def test_two_lists_with_groups_and_suppliers_cost_the_same_for_any_page(
             assert group["product"]["supplier"] == tile["supplier"]
         costs[per_page] = len(seen)
     # the two lists; suppliers, categories, SKUs, groups; stock, activities, the groups' products
-    assert costs == {5: 9, 20: 9}
+    most = 5 if api.executor == "planned" else 9  # what one row leads to, the plan joins to it
+    assert costs == {5: most, 20: most}
 
 
 async def test_categories_are_a_tree(api: Api, mall: Mall) -> None:
