@@ -1,14 +1,24 @@
-"""A real server for tests: uvicorn in this process on a free port, and clients that speak to it."""
+"""Real servers for tests: uvicorn in this process on a free port, `jishi serve` in its own.
+
+And clients that speak to them.
+"""
 
 import asyncio
+import os
+import signal
 import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 import orjson
+import pytest
 import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
@@ -142,6 +152,47 @@ async def served(
     finally:
         server.should_exit = True
         await running
+
+
+@contextmanager
+def process(database_url: str, folder: Path, **settings: str) -> Generator[str]:
+    """`jishi serve` in `folder`, with `JISHI_...` settings by their short names; its address."""
+    port = free_port()
+    env = {
+        **os.environ,
+        "JISHI_DEV": "1",
+        "JISHI_MODEL": "none",
+        "JISHI_PORT": str(port),
+        "JISHI_DATABASE_URL": database_url,
+        "JISHI_LOG_LEVEL": "WARNING",
+        **{f"JISHI_{name.upper()}": value for name, value in settings.items()},
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+    }
+    log = folder / f"server-{port}.log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "app.cli", "serve"]
+        server = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=output)
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait(url, server, log)
+            yield url
+        finally:
+            server.terminate()
+            status = server.wait(15)
+    assert status == -signal.SIGTERM, log.read_text()  # uvicorn stops, then ends as it was told
+    assert "Traceback" not in log.read_text(), log.read_text()
+
+
+def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        assert server.poll() is None, log.read_text()
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("the server does not get ready")
 
 
 def gid(kind: str, key: int) -> str:

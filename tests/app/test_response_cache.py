@@ -23,7 +23,7 @@ from app.settings import Settings
 from app.tables.products import ProductRow
 from llm.protocol import ScriptedEngine
 from tests.factories import Mall
-from tests.serving import gid
+from tests.serving import gid, process
 
 TITLES = "{ products { nodes { title } } }"
 SOLD = "query($id: ID!) { product(id: $id) { soldCount } }"
@@ -455,3 +455,38 @@ async def test_a_change_in_one_process_is_soon_in_the_answers_of_another(
             with there.mall.selects() as selects:
                 await titles(there.client)
             assert selects == []
+
+
+@pytest.mark.redis
+async def test_a_mutation_in_one_process_is_in_the_next_answers_of_both(
+    file: Path, redis_url: str, tmp_path: Path
+) -> None:
+    """Two servers of their own, one file, one Redis: what each has kept goes with the payment."""
+    shared = {"redis_url": redis_url, "secret": "s" * 32, "response_cache_s": "60"}
+    url = f"sqlite+aiosqlite:///{file}"
+    async with app(file, redis_url=redis_url, secret="s" * 32) as third:
+        product, shopper = await third.mall.product(), await third.mall.consumer()
+        trade_id = await third.mall.order(shopper, product.sku_id, quantity=2)
+        token = third.resources.tokens.issue(shopper)
+    asked = {"query": SOLD, "variables": {"id": gid("Product", product.id)}}
+    paying = {"query": PAY, "variables": {"trade": gid("Trade", trade_id)}}
+
+    async def sold(client: httpx.AsyncClient) -> int:
+        answer = (await client.post("/graphql", json=asked)).json()
+        count: int = answer["data"]["product"]["soldCount"]
+        return count
+
+    with process(url, tmp_path, **shared) as one, process(url, tmp_path, **shared) as other:
+        async with (
+            httpx.AsyncClient(base_url=one) as here,
+            httpx.AsyncClient(base_url=other) as there,
+        ):
+            assert [await sold(one) for one in (here, here, there, there)] == [0, 0, 0, 0]
+            paid = await here.post(
+                "/graphql", json=paying, headers={"authorization": f"Bearer {token}"}
+            )
+            assert paid.json() == {"data": {"payTrade": {"status": "PAID"}}}
+            assert await sold(here) == 2
+            async with asyncio.timeout(5):
+                while await sold(there) != 2:  # noqa: ASYNC110  caches tell nobody
+                    await asyncio.sleep(0.02)
