@@ -3,16 +3,12 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import Enum
-from operator import itemgetter
 from typing import Any, TypeVar
 
 from graphql import (
-    GraphQLEnumType,
     GraphQLField,
     GraphQLInterfaceType,
-    GraphQLLeafType,
     GraphQLList,
     GraphQLNonNull,
     GraphQLObjectType,
@@ -23,7 +19,6 @@ from graphql import (
 from sqlalchemy import JSON
 from strawberry import Schema
 
-from app import ids
 from app.plan.inputs import FieldArguments
 from app.plan.loads import KeyLoad, ListLoad, Load, ManyLoad, Rider
 from app.plan.selections import NotTaken, Picked, Selections
@@ -43,7 +38,7 @@ from app.plan.shapes import (
     ValueFrame,
     reads,
 )
-from app.statements import named
+from app.plan.sources import attribute, called, ids_of, instant, item, named_columns, quick
 from app.tables.columns import Utc
 from schema.fields import (
     ENTITIES,
@@ -60,8 +55,6 @@ from schema.fields import (
 
 L = TypeVar("L", bound=Load)
 _DEFINITION = "strawberry-definition"
-_IDS_KEPT = 100_000
-_INT = 2**31
 
 
 class Broken(Exception):
@@ -169,7 +162,7 @@ class Compiler:
             inner = self.made(each, picked, depth=depth)
             return Items(inner, is_nullable=not isinstance(each, GraphQLNonNull))
         if is_leaf_type(kind):
-            return Leaf(kind, self._quick(kind))
+            return Leaf(kind, quick(self.names, kind))
         made = Sub()
         for one in self._possible(kind):
             below = self.selections.below(one, picked)
@@ -202,8 +195,8 @@ class Compiler:
         pure: Pure | None = None
         match declared:
             case Key():
-                encode = self.names.name("k", _ids_of(frame.name))
-                raw = _called(encode, [_place(load.column("id"))])
+                encode = self.names.name("k", ids_of(frame.name))
+                raw = called(encode, [item(load.column("id"))])
                 made: Made = self.made(known.type, picked, depth=depth)
             case Column():
                 (name,) = declared.columns
@@ -217,16 +210,16 @@ class Compiler:
                 if isinstance(made, Sub | Items) and is_fixed:
                     pure = self._pure(load, declared.columns, declared.by)
             case One():
-                raw = _place(load.column(declared.columns[0]))
+                raw = item(load.column(declared.columns[0]))
                 made = Edge(self._one(declared, known, picked, depth, frame))
             case Many():
-                raw = _place(load.column("id"))
+                raw = item(load.column("id"))
                 made = Children(self._many(declared, known, picked, depth))
             case Batch():
                 self.is_live = self.is_live or declared.live
                 place = self._batch(frame, declared)
                 wrap = self.names.name("w", declared.wrap)
-                raw = _called(wrap, [lambda _row: f"b[{place}]"])
+                raw = called(wrap, [lambda _row: f"b[{place}]"])
                 made = self.made(known.type, picked, depth=depth)
                 batched = _field(kind, known, picked, raw, made)
                 batched.batch = place
@@ -249,9 +242,9 @@ class Compiler:
     ) -> Field:
         if not isinstance(declared, One):
             raise NotTaken("field", f"{kind.name}.{picked.name}")
-        (attribute,) = declared.columns
+        (name,) = declared.columns
         made = Edge(self._one(declared, known, picked, depth))
-        return _field(kind, known, picked, _attribute(attribute), made)
+        return _field(kind, known, picked, attribute(name), made)
 
     def _one(
         self,
@@ -279,15 +272,15 @@ class Compiler:
     def _column(
         self, load: Load, name: str, known: GraphQLField, picked: Picked
     ) -> tuple[Source, Made, Source | None]:
-        place = _place(load.column(name))
+        place = item(load.column(name))
         process = load.processor(name)
         made = self.made(known.type, picked, depth=0)
         if process is None:
             return place, made, None
-        raw = _called(self.names.name("p", process), [place])
+        raw = called(self.names.name("p", process), [place])
         is_text = self.dialect == "sqlite" and isinstance(load.kind_of(name).type, Utc)
         if is_text and getattr(_nullable(known.type), "name", "") == "DateTime":
-            return raw, made, _called(self.names.name("t", _instant), [place])
+            return raw, made, called(self.names.name("t", instant), [place])
         return raw, made, None
 
     def _pure(self, load: Load, columns: Sequence[str], by: Callable[..., Any]) -> Pure | None:
@@ -298,18 +291,18 @@ class Compiler:
             return None
         parts = []
         for number, name in enumerate(columns):
-            place = (lambda key: key) if len(columns) == 1 else _place(number)
+            place = (lambda key: key) if len(columns) == 1 else item(number)
             process = load.processor(name)
-            made = place if process is None else _called(self.names.name("p", process), [place])
+            made = place if process is None else called(self.names.name("p", process), [place])
             parts.append(made)
         places = tuple(load.column(name) for name in columns)
-        return Pure(places, _called(self.names.name("c", by), parts))
+        return Pure(places, called(self.names.name("c", by), parts))
 
     def _computed(
         self, load: Load, declared: Computed, known: GraphQLField, picked: Picked, depth: int
     ) -> tuple[Source, Made, Source | None]:
         places = [self._processed(load, name) for name in declared.columns]
-        raw = _called(self.names.name("c", declared.by), places)
+        raw = called(self.names.name("c", declared.by), places)
         made = self.made(known.type, picked, depth=depth)
         by: Any = declared.by
         if isinstance(made, Leaf) and isinstance(by, type) and issubclass(by, Enum):
@@ -318,8 +311,8 @@ class Compiler:
         return raw, made, None
 
     def _processed(self, load: Load, name: str) -> Source:
-        place, process = _place(load.column(name)), load.processor(name)
-        return place if process is None else _called(self.names.name("p", process), [place])
+        place, process = item(load.column(name)), load.processor(name)
+        return place if process is None else called(self.names.name("p", process), [place])
 
     def _batch(self, frame: EntityFrame, declared: Batch) -> int:
         for place, one in enumerate(frame.batches):
@@ -330,7 +323,9 @@ class Compiler:
         load: Load = frame.load
         names = list(dict.fromkeys(("id", *declared.columns)))
         columns = tuple((load.column(name), load.processor(name)) for name in names)
-        use = BatchUse(declared, (load.entity, declared.read, *names), _named(names, columns))
+        use = BatchUse(
+            declared, (load.entity, declared.read, *names), named_columns(names, columns)
+        )
         for one in (one for other in self.frames for one in other.batches if one.of == use.of):
             use.is_alone = one.is_alone = False
         frame.batches.append(use)
@@ -342,7 +337,7 @@ class Compiler:
         definition = known.extensions[_DEFINITION]
         resolver = definition.base_resolver
         if resolver is None:
-            return _attribute(definition.python_name)
+            return attribute(definition.python_name)
         function = resolver.wrapped_func
         is_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
         if is_async or resolver.info_parameter is not None:
@@ -368,28 +363,6 @@ class Compiler:
             where=f"{kind.name}.__typename",
             is_nullable=False,
         )
-
-    def _quick(self, kind: GraphQLLeafType) -> Source:
-        """Source of the JSON value where the raw one is as expected; others go to `serialize`."""
-        last = self.names.name("s", kind.serialize)
-        value = f"v{len(self.names.known)}"
-        if isinstance(kind, GraphQLEnumType):
-            members = self.names.name("e", _members(kind))
-            return lambda raw: f"{members}[{raw}]"
-        if kind.name == "Int":
-            return lambda raw: (
-                f"({value} if ({value} := {raw}).__class__ is int"
-                f" and {-_INT} <= {value} < {_INT} else {last}({value}))"
-            )
-        if kind.name in {"String", "ID"}:
-            return lambda raw: (
-                f"({value} if ({value} := {raw}).__class__ is str else {last}({value}))"
-            )
-        if kind.name == "Boolean":
-            return lambda raw: (
-                f"({value} if ({value} := {raw}).__class__ is bool else {last}({value}))"
-            )
-        return lambda raw: f"{last}({raw})"
 
 
 def _field(
@@ -422,69 +395,3 @@ def object_of(kind: Any) -> GraphQLObjectType:
 
 def _nullable(kind: Any) -> Any:
     return kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-
-
-def _place(number: int) -> Source:
-    return lambda row: f"{row}[{number}]"
-
-
-def _attribute(name: str) -> Source:
-    return lambda row: f"{row}.{name}"
-
-
-def _called(function: str, arguments: list[Source]) -> Source:
-    return lambda row: f"{function}({', '.join(one(row) for one in arguments)})"
-
-
-def _named(
-    names: list[str], columns: tuple[tuple[int, Callable[[Any], Any] | None], ...]
-) -> Callable[[Any], Any]:
-    """A function that makes a named tuple of some columns of a row."""
-    make = named(names)
-    if len(columns) > 1 and not any(process for _, process in columns):
-        get = itemgetter(*(place for place, _ in columns))
-        return lambda row: make(get(row))
-    return lambda row: make(
-        [row[place] if process is None else process(row[place]) for place, process in columns]
-    )
-
-
-def _members(kind: GraphQLEnumType) -> dict[Any, str]:
-    made: dict[Any, str] = {}
-    for name, value in kind.values.items():
-        made[value.value] = name
-        made.setdefault(getattr(value.value, "value", value.value), name)
-    return made
-
-
-class _Encoded(dict[int, str]):
-    """Global ids of a kind by key, each made once."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self._kind = kind
-
-    def __missing__(self, key: int) -> str:
-        made = ids.encode(self._kind, key)
-        if len(self) < _IDS_KEPT:
-            self[key] = made
-        return made
-
-
-_encoded: dict[str, Callable[[int], str]] = {}
-
-
-def _ids_of(kind: str) -> Callable[[int], str]:
-    if kind not in _encoded:
-        _encoded[kind] = _Encoded(kind).__getitem__
-    return _encoded[kind]
-
-
-def _instant(text: str | None) -> str | None:
-    """SQLite's text of an instant as GraphQL shows it; SQLAlchemy writes six digits of a second."""
-    if text is None:
-        return None
-    if len(text) != 26:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
-    whole = text[:19] if text.endswith("000000") else text
-    return f"{whole[:10]}T{whole[11:]}+00:00"

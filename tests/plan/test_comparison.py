@@ -35,7 +35,7 @@ async def test_what_is_alike_passes(fresh: Fair) -> None:
 async def test_a_scalar_that_only_the_plan_makes_is_seen(
     fresh: Fair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiler, "_ids_of", lambda _kind: "no id of ours {}".format)
+    monkeypatch.setattr(compiler, "ids_of", lambda _kind: "no id of ours {}".format)
     with pytest.raises(Different):
         await fresh.both(TILES)
 

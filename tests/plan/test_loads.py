@@ -194,3 +194,19 @@ def test_the_tables_of_a_statement_are_those_it_names_anywhere() -> None:
         "products", "suppliers", "skus", "stocks", "categories",
     }  # fmt: skip
     assert tables_of(select(literal_column("1"))) == frozenset()
+
+
+@pytest.mark.parametrize(("fields", "cost"), [("id name", 3), ("name", 3), ("id ratingBp", 4)])
+async def test_what_came_with_other_rows_is_not_read_again(
+    fair: Fair, fields: str, cost: int
+) -> None:
+    """The cart, what it costs, its lines with all that these lead to; suppliers where need be."""
+    query = f"""{{ cart {{ groups {{ supplier {{ {fields} }} }}
+      lines {{ sku {{ product {{ supplier {{ id name }} }} }} }} }} }}"""
+    await fair.both(query, "consumer")
+    with statements(fair.mall.database) as seen:
+        answer = await fair.executors.planned(query, fair.context("consumer"), {})
+    suppliers = [one["supplier"] for one in answer["data"]["cart"]["groups"]]
+    assert suppliers
+    assert None not in suppliers
+    assert len(seen) == cost
