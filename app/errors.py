@@ -42,6 +42,12 @@ class Forbidden(RequestError):
     en = "this role may not do that"
 
 
+class IntrospectionDisabled(RequestError):
+    code = "INTROSPECTION_DISABLED"
+    zh = "此处不提供结构查询（__schema、__type）"
+    en = "the schema cannot be asked for here (__schema, __type)"
+
+
 class BadUserInput(RequestError):
     """`field` names the argument; `zh_why` and `why` say what is wrong with it."""
 

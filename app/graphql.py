@@ -35,6 +35,7 @@ from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
 
 MOST_TOKENS = 2000  # of a document; the parser stops there
+_SUGGESTION = " Did you mean "  # as graphql-core ends a message with one
 _log = logging.getLogger("jishi.graphql")
 _QUERIES = (
     AccountQuery,
@@ -74,6 +75,7 @@ class MallSchema(strawberry.Schema):
         super().__init__(query, extensions=[_Preparation], **options)
         self.prepare: Callable[[ExecutionContext], None] = _limit_tokens
         self.planned: Callable[[str, str | None], Plan | None] = _never
+        self.hides_suggestions = False  # "Did you mean" tells names of what nobody may list
 
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
@@ -104,6 +106,8 @@ class MallSchema(strawberry.Schema):
         locale = context.viewer.locale if isinstance(context, Context) else "zh"
         for error in errors:
             coded(error, locale)
+            if self.hides_suggestions:
+                error.message = error.message.partition(_SUGGESTION)[0]
 
 
 class _Preparation(SchemaExtension):
@@ -186,7 +190,7 @@ def _merged(name: str, parts: tuple[type, ...]) -> type:
 
 
 def build() -> MallSchema:
-    """The schema; one per process is enough, it holds no state."""
+    """The schema; one per application, which the edge tells what it knows."""
     return MallSchema(
         query=_merged("Query", _QUERIES),
         mutation=_merged("Mutation", _MUTATIONS),

@@ -10,7 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -22,6 +21,7 @@ from app.context import Resources
 from app.db import Database
 from app.edge import health, playground
 from app.edge.body_limit import BodyLimit
+from app.edge.cors import Cors
 from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
 from app.edge.response_cache import ResponseCache
@@ -147,17 +147,18 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
                     task.cancel()
                 await asyncio.wait([*loops, *followers], timeout=5)
 
+    pages = [] if settings.playground is None else playground.routes(settings.playground)
     return Starlette(
         routes=[
-            Route("/", RedirectResponse("/playground")),
             Route(PATH, endpoint),
             WebSocketRoute(PATH, endpoint),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
-            *playground.routes(settings.playground),
+            *pages,
         ],
         middleware=[
             Middleware(RequestLog, lines=settings.access_log),
+            Middleware(Cors, origins=settings.origins),
             Middleware(BodyLimit, limit=settings.body_limit),
             Middleware(endpoint.before),
         ],
