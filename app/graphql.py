@@ -9,15 +9,17 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError, lexicographic_sort_schema, print_schema
 from graphql import OperationType as OperationKind
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import StreamResult
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+import schema.assets  # noqa: F401  no root field leads there, `node` does
 from app.bus import Lagging
 from app.context import Context
 from app.db import READS, Reads
@@ -172,6 +174,12 @@ def coded(error: GraphQLError, locale: Locale) -> None:
     elif isinstance(cause, CannotGetOperationTypeError):
         error.message = cause.as_http_error_reason()
         extensions["code"] = "GRAPHQL_VALIDATION_FAILED"
+    elif isinstance(cause, InvalidOperationTypeError):
+        error.message = cause.as_http_error_reason("GET")
+        extensions["code"] = "METHOD_NOT_ALLOWED"
+    elif isinstance(cause, MissingQueryError):
+        error.message = str(cause)
+        extensions["code"] = "BAD_REQUEST"
     elif cause is None or isinstance(cause, GraphQLError):
         extensions.setdefault(
             "code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"

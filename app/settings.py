@@ -17,6 +17,7 @@ from app.telemetry import AccessLog
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "llm" / "models" / "jishi-writer-q8_0.gguf"
 PLAYGROUND = Path(__file__).parent.parent / "clients" / "playground" / "dist"
+UPLOADS = Path("var") / "uploads"
 DATABASE_URL = "sqlite+aiosqlite:///var/jishi.db"
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 E = TypeVar("E", bound=StrEnum)
@@ -46,6 +47,7 @@ class Settings:
     access_log: AccessLog = "errors"
     response_cache_s: float = 5.0
     playground: Path | None = PLAYGROUND
+    uploads: Path = UPLOADS
     body_limit: int = 256 * 1024
     frame_limit: int = 64 * 1024
     profile: Profile = Profile.DEVELOPMENT
@@ -78,6 +80,7 @@ class Settings:
             access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
             response_cache_s=_seconds(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
             playground=PLAYGROUND if has_playground else None,
+            uploads=Path(env.get("JISHI_UPLOADS") or UPLOADS),
             profile=profile,
             introspection=_choice(env, "JISHI_INTROSPECTION", policy),
             origins=_origins(env.get("JISHI_ORIGINS")),

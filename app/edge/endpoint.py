@@ -162,7 +162,7 @@ class Endpoint(GraphQL[Context, None]):
     async def get_context(self, request: HTTPConnection, response: object) -> Context:  # noqa: ARG002
         """Raises InvalidToken; a websocket tells of it per operation, like a token of its init."""
         headers, refused = request.headers, None
-        locale = _locale(headers.get("accept-language", ""))
+        locale = locale_of(headers.get("accept-language", ""))
         try:
             viewer = self._viewer(
                 headers.get("authorization"), headers.get("x-guest-token"), locale
@@ -183,7 +183,7 @@ class Endpoint(GraphQL[Context, None]):
         """Reads the token of connection_init; a bad one is told per operation, not by a close."""
         params = {str(name).lower(): value for name, value in context.connection_params.items()}
         language = params.get("accept-language")
-        locale = _locale(language) if isinstance(language, str) else context.viewer.locale
+        locale = locale_of(language) if isinstance(language, str) else context.viewer.locale
         try:
             viewer = self._viewer(params.get("authorization"), params.get("x-guest-token"), locale)
         except InvalidToken as refused:
@@ -284,10 +284,10 @@ def refusal(status: int, code: str, message: str) -> Response:
 
 
 def _locale_of(given: Mapping[bytes, bytes]) -> Locale:
-    return _locale(given.get(b"accept-language", b"").decode("latin-1"))
+    return locale_of(given.get(b"accept-language", b"").decode("latin-1"))
 
 
-def _locale(languages: str) -> Locale:
+def locale_of(languages: str) -> Locale:
     """Chinese unless English is asked for first."""
     return "en" if languages.strip().lower().startswith("en") else "zh"
 

@@ -151,6 +151,7 @@ _with_shipment = _like("shipment_id", "shipments", _with_order)
 KINDS: dict[str, tuple[str, Callable[[World, Any], Facts]]] = {
     "Account": ("accounts", lambda _, row: owned(row.id)),
     "Address": ("addresses", lambda _, row: owned(row.account_id)),
+    "Asset": ("assets", lambda _, row: owned(row.owner_id)),
     "Cart": ("carts", _cart),
     "CartLine": ("cart_lines", _like("cart_id", "carts", _cart)),
     "Category": ("categories", lambda _, __: Facts(public=True)),

@@ -33,6 +33,7 @@ NODES = """
                     guest   cart    consumer    other       distributor      supplier    supplier2   agent       admin
 Account             -       -       own         own         own              own         own         all         all
 Address             -       -       own         own         own              own         own         own         own
+Asset               -       -       own         own         own              own         own         all         all
 Cart                -       own     own         own         own              own         own         own         own
 CartLine            -       own     own         own         own              own         own         own         own
 Category            public  public  public      public      public           public      public      all         all
