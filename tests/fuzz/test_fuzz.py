@@ -1,0 +1,61 @@
+"""The same few hundred drawn requests every time, against a filled mall on each database."""
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.auth import Tokens, Viewer
+from app.clock import utc_now
+from tests.conftest import _execute
+from tests.fuzz.drawn import Drawn
+from tests.fuzz.drive import Fuzz
+from tests.fuzz.server import serving
+from tests.plan.conftest import SQLITE, Made, _filled
+
+EXAMPLES = 150
+SECRET = "k3VqZ0w9TfYxR7mB2nLhQ5sUeJ8dGcAoIpWv4yXt"
+EVENTS = {"accept": "text/event-stream", "content-type": "application/json"}
+FOUND = (  # each has been a bug
+    Drawn("guest", "POST", b"{}", headers=EVENTS),
+    Drawn("guest", "POST", b'{"operationName": []}', headers=EVENTS),
+    Drawn(
+        "guest",
+        "GET",
+        query="query=mutation%7BcancelTrade(input%3A%7BtradeId%3A%22%22%7D)%7B__typename%7D%7D",
+        headers={**EVENTS, "graphql-require-preflight": "1"},
+    ),
+)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def filled(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Made:
+    """A filled database, to be spoilt."""
+    if request.param == "sqlite":
+        shutil.copy(migrated, tmp_path / "mall.db")
+        return _filled(f"{SQLITE}{tmp_path / 'mall.db'}")
+    url: str = request.getfixturevalue("postgres_url")
+    asyncio.run(_execute(url, 'CREATE DATABASE "jishi_fuzz" TEMPLATE "jishi_template"'))
+    return _filled(f"{url}jishi_fuzz")
+
+
+@pytest.mark.slow
+def test_no_request_finds_a_bug(filled: Made, tmp_path: Path) -> None:
+    tokens = Tokens(SECRET, utc_now)
+    named: dict[str, Viewer] = {one: filled.bazaar.viewers[one] for one in ("consumer", "admin")}
+    given = {who: tokens.issue(viewer) for who, viewer in named.items()} | {"nobody": "x.y.z"}
+    log = tmp_path / "server.log"
+    settings = {"JISHI_SECRET": SECRET, "JISHI_DATABASE_URL": filled.url}
+    with (
+        serving(tmp_path, log, **settings) as url,
+        httpx.Client(base_url=url, timeout=30) as client,
+    ):
+        fuzz = Fuzz(client, given, log)
+        for one in FOUND:
+            fuzz.ask(one)
+        fuzz.batch(EXAMPLES)
+    assert fuzz.faults == []
+    assert fuzz.sent == EXAMPLES + len(FOUND)
+    assert fuzz.codes["200"] > EXAMPLES // 5
