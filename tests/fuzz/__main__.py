@@ -34,6 +34,7 @@ def main() -> int:
             say(f"seed {number}")
             while time.monotonic() < until:
                 fuzz.batch(BATCH, number=number)
+                fuzz.tokens = signed_in(client)  # those of before may end soon
                 number += 1
                 say(f"{fuzz.sent} requests, {len(fuzz.faults)} faults")
     _report(fuzz)

@@ -24,6 +24,7 @@ def serving(folder: Path, log: Path, **settings: str) -> Generator[str]:
         **os.environ,
         "JISHI_DEV": "1",
         "JISHI_MODEL": "none",
+        "JISHI_RATE_SHARE": "0",  # nothing is found by who is told to wait
         "JISHI_PORT": str(port),
         "PYTHONPATH": str(ROOT),
         **settings,
