@@ -49,9 +49,9 @@ def redrawn(file: IO[bytes], *, most_pixels: int, longest_side: int) -> Picture:
 
 def _drawn(opened: Image.Image, longest_side: int) -> Picture:
     has_alpha = "A" in opened.getbands() or "transparency" in opened.info
-    upright = ImageOps.exif_transpose(opened)
-    pixels = upright.convert("RGBA" if has_alpha else "RGB")
-    pixels.thumbnail((longest_side, longest_side))
+    pixels = opened.convert("RGBA") if opened.mode == "P" else opened
+    pixels.thumbnail((longest_side, longest_side))  # first, so that all else is small
+    pixels = ImageOps.exif_transpose(pixels).convert("RGBA" if has_alpha else "RGB")
     bare = Image.frombytes(pixels.mode, pixels.size, pixels.tobytes())
     output = BytesIO()
     if has_alpha:

@@ -5,6 +5,9 @@ Mini-programs cannot send GraphQL multipart, only `uploadFile`: one file in a fo
 
 import asyncio
 import re
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.datastructures import UploadFile
@@ -38,6 +41,7 @@ PATH = "/upload"
 FIELD = "file"
 FORM_BYTES = 16 * 1024  # what a form may have besides the file
 READ_S = 60.0
+AT_ONCE = 8  # uploads of one account
 _LINK = re.compile(r"[A-Za-z0-9_-]{22}")
 _STATUS: dict[type[RequestError], int] = {
     BadUpload: 400,
@@ -60,6 +64,7 @@ class Uploads:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._drawing = asyncio.Semaphore(1)  # a picture takes 100 MB while it is decoded
+        self._under_way: Counter[int] = Counter()
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -100,19 +105,30 @@ class Uploads:
     async def _taken(self, request: Request, resources: Resources) -> Any:
         """Everything that needs no body is looked at before the body is read."""
         viewer = _viewer(request, resources)
-        viewer.must_be_signed_in()
         async with resources.database.read() as db:
             await assets.check(db, viewer, resources.clock())
-        picture = await self._picture(request)
+        with self._one_more(viewer.account_id):
+            picture = await self._picture(request)
         # the file first: a crash here leaves a file without a row, and never the other way round
         await asyncio.to_thread(self._files.put, picture.sha256, picture.data)
         return await resources.database.change(assets.add, viewer, picture)
+
+    @contextmanager
+    def _one_more(self, account_id: int) -> Generator[None]:
+        """Raises QuotaExceeded for too many at once."""
+        if self._under_way[account_id] >= AT_ONCE:
+            raise QuotaExceeded
+        self._under_way[account_id] += 1
+        try:
+            yield
+        finally:
+            self._under_way -= Counter([account_id])  # forgets who has none left
 
     async def _picture(self, request: Request) -> Picture:
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise UnsupportedMedia
         length = request.headers.get("content-length", "0")
-        if not length.isdigit() or len(length) > 9 or int(length) > MOST_BYTES + FORM_BYTES:
+        if not length.isdecimal() or len(length) > 9 or int(length) > MOST_BYTES + FORM_BYTES:
             raise UploadTooLarge
         counted = Request(request.scope, _counted(request.receive))
         try:

@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+_ASIDE = ".aside"
+
 
 class Files:
     """A file is there as a whole or not at all, under `<first two signs>/<sha256>`."""
@@ -32,15 +34,15 @@ class Files:
 
     def older_than(self, moment: float) -> Iterator[Path]:
         """Files and drafts last written before that time (seconds since 1970)."""
+        for aside in self._folder.glob(f"??/*{_ASIDE}"):  # a crash has kept it from coming back
+            self.restore(aside)
         for path in sorted(self._folder.glob("??/*")):
             if path.stat().st_mtime < moment:
                 yield path
 
     def take_away(self, path: Path) -> Path:
         """Moves a file to where nobody looks for it; `restore` brings it back."""
-        aside = path.with_name(f".{path.name}.gone")
-        path.replace(aside)
-        return aside
+        return path.replace(path.with_name(path.name + _ASIDE))
 
-    def restore(self, aside: Path, path: Path) -> None:
-        aside.replace(path)
+    def restore(self, aside: Path) -> None:
+        aside.replace(aside.with_name(aside.name.removesuffix(_ASIDE)))

@@ -19,19 +19,21 @@ async def once(database: Database, files: Files, *, now: float | None = None) ->
     moment = (time.time() if now is None else now) - GRACE_S
     gone = 0
     for path in await asyncio.to_thread(lambda: list(files.older_than(moment))):
-        async with database.read() as db:
-            if await assets.is_kept(db, path.name):
-                continue
+        if await _is_kept(database, path.name):
+            continue
         aside = files.take_away(path)
         # looked at again where nobody can renew it: an upload may have come in between
-        async with database.read() as db:
-            is_kept = await assets.is_kept(db, path.name)
-        if is_kept or aside.stat().st_mtime >= moment:
-            files.restore(aside, path)
-            continue
-        aside.unlink()
-        gone += 1
+        if await _is_kept(database, path.name) or aside.stat().st_mtime >= moment:
+            files.restore(aside)
+        else:
+            aside.unlink()
+            gone += 1
     return gone
+
+
+async def _is_kept(database: Database, sha256: str) -> bool:
+    async with database.read() as db:
+        return await assets.is_kept(db, sha256)
 
 
 async def run(

@@ -2,7 +2,9 @@
 
 import asyncio
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +13,13 @@ from app.tables.suppliers import SupplierRow
 from tests.access.matrix import ROLES
 from tests.conftest import _execute, opened
 from tests.plan.bazaar import Bazaar, fill
-from tests.plan.conftest import SQLITE, Made, executors, fair, made, pytest_terminal_summary
+from tests.plan.conftest import SQLITE, Made, executors, fair, made
 
-__all__ = ["executors", "fair", "made", "pytest_terminal_summary"]
+__all__ = ["executors", "fair", "made"]
 
 DATABASE = "jishi_access"
+CELLS: Counter[tuple[str, str]] = Counter()
+"""(database, what) -> how many cells were tried."""
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +54,9 @@ def _filled(url: str) -> Made:
             return Bazaar({role: known[role] for role in ROLES}, bazaar.ids)
 
     return Made(url, asyncio.run(make()))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Prints how much was tried."""
+    for (dialect, what), count in sorted(CELLS.items()):
+        terminalreporter.write_line(f"access: {count} cells of {what} on {dialect}")

@@ -11,9 +11,10 @@ from app import ids
 from app.auth import Viewer
 from resolvers.nodes import MOST
 from schema.fields import ENTITIES
+from tests.access.conftest import CELLS
 from tests.access.facts import KINDS, World
 from tests.access.matrix import ASKS, NOBODY, NODES, ROLES, ROOTS, table
-from tests.plan.conftest import REPORT, Fair
+from tests.plan.conftest import Fair
 
 NODE = "query($id: ID!) { node(id: $id) { __typename id } }"
 ONES = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }"
@@ -78,7 +79,7 @@ async def test_a_role_sees_the_rows_that_the_matrix_gives_it(fair: Fair, kind: s
             told = await fair.both(ONES, role, **asked)
             assert told == {"data": {"nodes": wanted}}, role
             tried += len(keys)
-    REPORT.append(f"access: {kind}: {tried} cells of rows x roles, {fair.mall.database.dialect}")
+    CELLS[fair.mall.database.dialect, "rows x roles"] += tried
 
 
 @pytest.mark.parametrize("kind", sorted(table(NODES)))
@@ -118,7 +119,7 @@ async def test_every_root_field_answers_or_refuses_as_the_matrix_says(fair: Fair
                         wrong.append(f"{root} as {role} tells of {kind} {key}: {other!r}")
                     tried += 1
         assert not wrong, "\n".join(wrong)
-    REPORT.append(f"access: {tried} cells of root fields x roles, {fair.mall.database.dialect}")
+    CELLS[fair.mall.database.dialect, "root fields x roles"] += tried
 
 
 def test_the_roles_of_the_matrix_are_people_of_the_mall(fair: Fair) -> None:

@@ -364,6 +364,25 @@ async def test_quotas_hold_for_uploads_at_the_same_time(
     await refused(server, send(server, token, picture()), 429, "QUOTA_EXCEEDED")
 
 
+async def test_one_account_uploads_eight_at_once(server: Server, token: str) -> None:
+    """The ninth is told so while the others have sent half of theirs."""
+    host, port = server.url.removeprefix("http://").split(":")
+    head = (
+        f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n--x"
+    )
+    halves = [await asyncio.open_connection(host, int(port)) for _ in range(8)]
+    for _, writer in halves:
+        writer.write(head.encode())
+        await writer.drain()
+    await asyncio.sleep(0.3)
+    await refused(server, send(server, token, picture()), 429, "QUOTA_EXCEEDED")
+    for _, writer in halves:
+        writer.close()
+    await asyncio.sleep(0.3)
+    assert (await send(server, token, picture())).status_code == 201
+
+
 async def test_bytes_are_counted_too(
     server: Server, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,6 +430,15 @@ async def test_a_file_renewed_during_the_sweep_stays(
     monkeypatch.setattr(sweeper.Files, "take_away", renewed)
     assert await sweeper.once(server.resources.database, files) == 0
     assert files.path(orphan).read_bytes() == b"old"
+
+
+async def test_a_file_that_a_crash_kept_aside_comes_back(server: Server, token: str) -> None:
+    asset = (await send(server, token, picture())).json()
+    row = await server.mall.row(AssetRow, ids.decode(asset["id"])[1])
+    files = sweeper.Files(server.resources.settings.uploads)
+    files.take_away(files.path(row.sha256))
+    assert await sweeper.once(server.resources.database, files) == 0
+    assert (await server.client.get(asset["url"])).status_code == 200
 
 
 async def test_every_row_has_its_file(server: Server) -> None:

@@ -1,6 +1,7 @@
 """The same few hundred drawn requests every time, against a filled mall on each database."""
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.fuzz.drive import Fuzz
 from tests.fuzz.server import serving
 from tests.plan.conftest import SQLITE, Made, _filled
 
-EXAMPLES = 150
+EXAMPLES = int(os.environ.get("JISHI_FUZZ_EXAMPLES", "150"))
 SECRET = "k3VqZ0w9TfYxR7mB2nLhQ5sUeJ8dGcAoIpWv4yXt"
 EVENTS = {"accept": "text/event-stream", "content-type": "application/json"}
 FOUND = (  # each has been a bug
