@@ -37,6 +37,7 @@ from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
 
 MOST_TOKENS = 2000  # of a document; the parser stops there
+_UNSTORABLE = "22021"  # SQLSTATE: PostgreSQL keeps no U+0000, and only a caller can send one
 _SUGGESTION = " Did you mean "  # as graphql-core ends a message with one
 _log = logging.getLogger("jishi.graphql")
 _QUERIES = (
@@ -184,11 +185,20 @@ def coded(error: GraphQLError, locale: Locale) -> None:
         extensions.setdefault(
             "code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"
         )
+    elif _sqlstate(cause) == _UNSTORABLE:
+        error.message = "文本含有空字符" if locale == "zh" else "a text holds the character U+0000"
+        extensions["code"] = "BAD_USER_INPUT"
     elif "error_id" not in extensions:
         extensions |= {"code": "INTERNAL", "error_id": secrets.token_hex(6)}
         _log.error("masked error %s at %s", extensions["error_id"], error.path, exc_info=cause)
         error.message = "服务器内部错误" if locale == "zh" else "internal error"
     error.extensions = extensions
+
+
+def _sqlstate(cause: Exception) -> str | None:
+    """PostgreSQL's code of an error, from SQLAlchemy or straight from the driver."""
+    state: str | None = getattr(getattr(cause, "orig", cause), "sqlstate", None)
+    return state
 
 
 def _merged(name: str, parts: tuple[type, ...]) -> type:

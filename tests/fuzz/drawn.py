@@ -102,12 +102,19 @@ def _with_variables(draw: st.DrawFn) -> dict[str, Any]:
     name = draw(st.sampled_from(sorted(root.fields)))
     arguments = root.fields[name].args
     given = {one: draw(_value(arg.type, SCHEMA)) for one, arg in arguments.items()}
-    signature = ", ".join(f"${one}: {arg.type}" for one, arg in arguments.items())
-    passed = ", ".join(f"{one}: ${one}" for one in arguments)
-    verb = "query" if root is SCHEMA.query_type else "mutation"
+    kinds = {one: arg.type for one, arg in arguments.items()}
+    return _operation(root.name.lower(), name, given, kinds)
+
+
+def _operation(
+    verb: str, name: str, given: Mapping[str, Any], kinds: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A body that asks for one root field, all of its arguments by variables."""
+    signature = ", ".join(f"${one}: {kind}" for one, kind in kinds.items())
+    passed = ", ".join(f"{one}: ${one}" for one in kinds)
     head = f"{verb}({signature})" if signature else verb
     call = f"{name}({passed})" if passed else name
-    return {"query": f"{head} {{ {call} {{ __typename }} }}", "variables": given}
+    return {"query": f"{head} {{ {call} {{ __typename }} }}", "variables": dict(given)}
 
 
 @st.composite
@@ -182,3 +189,36 @@ def requests() -> st.SearchStrategy[Drawn]:
         _headers(),
     )
     return _weighted((4, posts), (1, gets))
+
+
+def everywhere(text: str, number: int) -> list[Drawn]:
+    """Every root field, asked by everybody, with that text and number wherever one is wanted."""
+    roots = (SCHEMA.query_type, SCHEMA.mutation_type)
+    return [
+        Drawn(who, "POST", _dumped(asked), headers={"content-type": "application/json"})
+        for root in roots
+        if root is not None
+        for name, one in root.fields.items()
+        for asked in [
+            _operation(
+                root.name.lower(),
+                name,
+                {key: _settled(arg.type, text, number, name) for key, arg in one.args.items()},
+                {key: arg.type for key, arg in one.args.items()},
+            )
+        ]
+        for who in WHO[:-1]
+    ]
+
+
+def _settled(kind: Any, text: str, number: int, place: str) -> Any:
+    """A value of an input type; ids are of the first row of the kind that their name tells."""
+    while hasattr(kind, "of_type"):
+        kind = kind.of_type
+    if isinstance(kind, GraphQLInputObjectType):
+        return {key: _settled(one.type, text, number, key) for key, one in kind.fields.items()}
+    if kind.name == "ID":
+        named = next((one for one in KINDS if f"{one}Id".lower() in place.lower()), "Order")
+        return ids.encode(named, 1)
+    plain = {"String": text, "Int": number, "Boolean": True, "DateTime": "2030-01-01T00:00:00Z"}
+    return plain.get(kind.name) if kind.name in plain else next(iter(kind.values))

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -11,7 +13,7 @@ import pytest
 from app.auth import Tokens, Viewer
 from app.clock import utc_now
 from tests.conftest import _execute
-from tests.fuzz.drawn import Drawn
+from tests.fuzz.drawn import Drawn, everywhere
 from tests.fuzz.drive import Fuzz
 from tests.fuzz.server import serving
 from tests.plan.conftest import SQLITE, Made, _filled
@@ -30,6 +32,14 @@ FOUND = (  # each has been a bug
     ),
 )
 
+HOSTILE = (
+    ("a\x00b", 1),
+    ("%_'\"\\;--*(", 2**31 - 1),
+    ("\u202e\ufeff\U0001f600" * 9, -(2**31)),
+    ("长" * 5000, 0),
+    ("\ud800", -1),
+)
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def filled(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Made:
@@ -42,21 +52,26 @@ def filled(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Ma
     return _filled(f"{url}jishi_fuzz")
 
 
-@pytest.mark.slow
-def test_no_request_finds_a_bug(filled: Made, tmp_path: Path) -> None:
+@contextmanager
+def fuzzed(filled: Made, folder: Path) -> Generator[Fuzz]:
+    """A server over the mall, and tokens of people who are in it."""
     tokens = Tokens(SECRET, utc_now)
     named: dict[str, Viewer] = {one: filled.bazaar.viewers[one] for one in ("consumer", "admin")}
     given = {who: tokens.issue(viewer) for who, viewer in named.items()} | {"nobody": "x.y.z"}
-    log = tmp_path / "server.log"
+    log = folder / "server.log"
     settings = {"JISHI_SECRET": SECRET, "JISHI_DATABASE_URL": filled.url}
-    with (
-        serving(tmp_path, log, **settings) as url,
-        httpx.Client(base_url=url, timeout=30) as client,
-    ):
-        fuzz = Fuzz(client, given, log)
+    with serving(folder, log, **settings) as url, httpx.Client(base_url=url, timeout=30) as client:
+        yield Fuzz(client, given, log)
+
+
+@pytest.mark.slow
+def test_no_request_finds_a_bug(filled: Made, tmp_path: Path) -> None:
+    with fuzzed(filled, tmp_path) as fuzz:
         for one in FOUND:
             fuzz.ask(one)
         fuzz.batch(EXAMPLES)
-    assert fuzz.faults == []
-    assert fuzz.sent == EXAMPLES + len(FOUND)
+        for text, number in HOSTILE:
+            for one in everywhere(text, number):
+                fuzz.ask(one)
+    assert not fuzz.faults, f"{len(fuzz.faults)} faults, the first: {fuzz.faults[0]}"
     assert fuzz.codes["200"] > EXAMPLES // 5
