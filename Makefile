@@ -10,7 +10,7 @@ PLAYGROUND := clients/playground
 AVX512 := $(shell grep -qw avx512_vnni /proc/cpuinfo 2>/dev/null && echo "-DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON")
 LLAMA_FLAGS := -DGGML_NATIVE=OFF $(AVX512) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_CURL=OFF
 
-.PHONY: run test check format schema playground seed bench train clean
+.PHONY: run test check format schema playground seed bench fuzz train clean
 
 run: $(INSTALLED) playground-if-npm
 	JISHI_DEV=$${JISHI_DEV:-1} exec $(BIN)/jishi serve --ready
@@ -64,6 +64,11 @@ seed: $(INSTALLED)
 # Minutes, on a quiet machine: writes docs/performance.md and its picture.
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.drive
+
+# Drawn requests against a server of its own: make fuzz MINUTES=10
+MINUTES ?= 10
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES)
 
 train: $(INSTALLED)
 	$(BIN)/pip install -q -c constraints.txt -e '.[train]'

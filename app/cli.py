@@ -24,12 +24,13 @@ from app.telemetry import start_logging
 SDL = Path(__file__).parent.parent / "schema" / "schema.graphql"
 WELCOME = """\
 集市 Jishi  http://{host}:{port}
-  /playground   GraphiQL，左侧有各角色示例  examples for every role
+{playground}\
   /graphql      HTTP、SSE、WebSocket（graphql-transport-ws）
   /readyz       健康检查  health
 {sign_in}\
   终端聊天  chat in a terminal:  .venv/bin/jishi chat --as consumer-1
 """
+PLAYGROUND = "  /playground   GraphiQL，左侧有各角色示例  examples for every role\n"
 SIGN_IN = """\
   登录  sign in:
     mutation { loginWithCode(input: {platform: DEV, code: "consumer-1"}) {
@@ -84,7 +85,9 @@ def _serve(given: argparse.Namespace, settings: Settings) -> int:
         _seed_if_empty(settings)
     start_logging(settings.log_level)
     sign_in = SIGN_IN if settings.is_dev else ""
-    print(WELCOME.format(host=settings.host, port=settings.port, sign_in=sign_in), flush=True)
+    playground = PLAYGROUND if settings.playground else ""
+    place = {"host": settings.host, "port": settings.port}
+    print(WELCOME.format(**place, playground=playground, sign_in=sign_in), flush=True)
     application = create_app(settings)
     _settle_memory()
     uvicorn.run(

@@ -42,6 +42,12 @@ class Forbidden(RequestError):
     en = "this role may not do that"
 
 
+class IntrospectionDisabled(RequestError):
+    code = "INTROSPECTION_DISABLED"
+    zh = "此处不提供结构查询（__schema、__type）"
+    en = "the schema cannot be asked for here (__schema, __type)"
+
+
 class BadUserInput(RequestError):
     """`field` names the argument; `zh_why` and `why` say what is wrong with it."""
 
@@ -57,6 +63,36 @@ class BadCursor(RequestError):
     code = "BAD_CURSOR"
     zh = "游标无效"
     en = "the cursor is not one of ours"
+
+
+class BadUpload(RequestError):
+    code = "BAD_UPLOAD"
+    zh = "上传格式有误：需要表单中名为 file 的一个文件"
+    en = "a form with one file called `file` is wanted"
+
+
+class UploadTooLarge(RequestError):
+    code = "UPLOAD_TOO_LARGE"
+    zh = "图片太大：至多 5 MB、2500 万像素"
+    en = "the picture is too large: at most 5 MB and 25 million pixels"
+
+
+class UploadTooSlow(RequestError):
+    code = "UPLOAD_TOO_SLOW"
+    zh = "上传超时，请重试"
+    en = "the upload took too long, please try again"
+
+
+class UnsupportedMedia(RequestError):
+    code = "UNSUPPORTED_MEDIA"
+    zh = "只支持完整的 JPEG、PNG、WebP 或 GIF 图片"
+    en = "a whole JPEG, PNG, WebP or GIF picture is wanted"
+
+
+class QuotaExceeded(RequestError):
+    code = "QUOTA_EXCEEDED"
+    zh = "上传数量已达上限"
+    en = "no more uploads are possible for now"
 
 
 class NotFound(MallError):

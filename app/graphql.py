@@ -9,15 +9,17 @@ from typing import Any
 import strawberry
 from graphql import GraphQLError, lexicographic_sort_schema, print_schema
 from graphql import OperationType as OperationKind
+from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.schema.schema import StreamResult
 from strawberry.tools import merge_types
 from strawberry.types import ExecutionContext
 from strawberry.types.execution import ExecutionResult, PreExecutionError
 from strawberry.types.graphql import OperationType
 
+import schema.assets  # noqa: F401  no root field leads there, `node` does
 from app.bus import Lagging
 from app.context import Context
 from app.db import READS, Reads
@@ -35,6 +37,8 @@ from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
 
 MOST_TOKENS = 2000  # of a document; the parser stops there
+_UNSTORABLE = "22021"  # SQLSTATE: PostgreSQL keeps no U+0000, and only a caller can send one
+_SUGGESTION = " Did you mean "  # as graphql-core ends a message with one
 _log = logging.getLogger("jishi.graphql")
 _QUERIES = (
     AccountQuery,
@@ -74,6 +78,7 @@ class MallSchema(strawberry.Schema):
         super().__init__(query, extensions=[_Preparation], **options)
         self.prepare: Callable[[ExecutionContext], None] = _limit_tokens
         self.planned: Callable[[str, str | None], Plan | None] = _never
+        self.hides_suggestions = False  # "Did you mean" tells names of what nobody may list
 
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
@@ -104,6 +109,8 @@ class MallSchema(strawberry.Schema):
         locale = context.viewer.locale if isinstance(context, Context) else "zh"
         for error in errors:
             coded(error, locale)
+            if self.hides_suggestions:
+                error.message = error.message.partition(_SUGGESTION)[0]
 
 
 class _Preparation(SchemaExtension):
@@ -168,15 +175,30 @@ def coded(error: GraphQLError, locale: Locale) -> None:
     elif isinstance(cause, CannotGetOperationTypeError):
         error.message = cause.as_http_error_reason()
         extensions["code"] = "GRAPHQL_VALIDATION_FAILED"
+    elif isinstance(cause, InvalidOperationTypeError):
+        error.message = cause.as_http_error_reason("GET")
+        extensions["code"] = "METHOD_NOT_ALLOWED"
+    elif isinstance(cause, MissingQueryError):
+        error.message = str(cause)
+        extensions["code"] = "BAD_REQUEST"
     elif cause is None or isinstance(cause, GraphQLError):
         extensions.setdefault(
             "code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"
         )
+    elif _sqlstate(cause) == _UNSTORABLE:
+        error.message = "文本含有空字符" if locale == "zh" else "a text holds the character U+0000"
+        extensions["code"] = "BAD_USER_INPUT"
     elif "error_id" not in extensions:
         extensions |= {"code": "INTERNAL", "error_id": secrets.token_hex(6)}
         _log.error("masked error %s at %s", extensions["error_id"], error.path, exc_info=cause)
         error.message = "服务器内部错误" if locale == "zh" else "internal error"
     error.extensions = extensions
+
+
+def _sqlstate(cause: Exception) -> str | None:
+    """PostgreSQL's code of an error, from SQLAlchemy or straight from the driver."""
+    state: str | None = getattr(getattr(cause, "orig", cause), "sqlstate", None)
+    return state
 
 
 def _merged(name: str, parts: tuple[type, ...]) -> type:
@@ -186,7 +208,7 @@ def _merged(name: str, parts: tuple[type, ...]) -> type:
 
 
 def build() -> MallSchema:
-    """The schema; one per process is enough, it holds no state."""
+    """The schema; one per application, which the edge tells what it knows."""
     return MallSchema(
         query=_merged("Query", _QUERIES),
         mutation=_merged("Mutation", _MUTATIONS),

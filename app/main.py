@@ -10,7 +10,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.responses import RedirectResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,11 +19,13 @@ from app.bus import Bus, BusDown, MemoryBus
 from app.clock import Clock, utc_now
 from app.context import Resources
 from app.db import Database
-from app.edge import health, playground
+from app.edge import health, playground, uploads
 from app.edge.body_limit import BodyLimit
+from app.edge.cors import Cors
 from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
 from app.edge.response_cache import ResponseCache
+from app.gateways.files import Files
 from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.ids import CursorSigner
@@ -128,7 +129,7 @@ def _keep_true(cache: ResponseCache, resources: Resources) -> list[asyncio.Task[
 
 def create_app(settings: Settings, **twins: Any) -> Starlette:
     """The ASGI application; `twins` are the keyword arguments of `open_resources`."""
-    schema, endpoint = graphql.build(), _GraphQL()
+    schema, endpoint, files = graphql.build(), _GraphQL(), Files(settings.uploads)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
@@ -136,7 +137,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
             cache = ResponseCache(ttl_s=settings.response_cache_s)
             endpoint.endpoint = Endpoint(schema, resources, cache)
             stop = asyncio.Event()
-            loops = background.start(resources.database, resources.payments, stop)
+            loops = background.start(resources.database, resources.payments, files, stop)
             loops.append(asyncio.create_task(asyncio.to_thread(search.warm_up), name="warm-up"))
             followers = _keep_true(cache, resources)
             try:
@@ -147,18 +148,20 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
                     task.cancel()
                 await asyncio.wait([*loops, *followers], timeout=5)
 
+    pages = [] if settings.playground is None else playground.routes(settings.playground)
     return Starlette(
         routes=[
-            Route("/", RedirectResponse("/playground")),
             Route(PATH, endpoint),
             WebSocketRoute(PATH, endpoint),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
-            *playground.routes(settings.playground),
+            *uploads.Uploads(files).routes(),
+            *pages,
         ],
         middleware=[
             Middleware(RequestLog, lines=settings.access_log),
-            Middleware(BodyLimit, limit=settings.body_limit),
+            Middleware(Cors, origins=settings.origins),
+            Middleware(BodyLimit, limit=settings.body_limit, exempt=uploads.PATH),
             Middleware(endpoint.before),
         ],
         lifespan=lifespan,

@@ -3,18 +3,24 @@
 import secrets
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import cast, get_args
+from typing import TypeVar, cast, get_args
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.origins import BadOrigin, Origins
+from app.profiles import LEAST_SECRET, Introspection, Profile, is_guessable
 from app.telemetry import AccessLog
 
 SHIPPED_MODEL = Path(__file__).parent.parent / "llm" / "models" / "jishi-writer-q8_0.gguf"
+PLAYGROUND = Path(__file__).parent.parent / "clients" / "playground" / "dist"
+UPLOADS = Path("var") / "uploads"
 DATABASE_URL = "sqlite+aiosqlite:///var/jishi.db"
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+E = TypeVar("E", bound=StrEnum)
 
 
 class BadSetting(Exception):
@@ -23,7 +29,11 @@ class BadSetting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`model` is a GGUF file, an http(s) URL of an OpenAI-compatible server, or `none`."""
+    """`model` is a GGUF file, an http(s) URL of an OpenAI-compatible server, or `none`.
+
+    `playground` is the folder of the built page, None when no page is served. Raises BadSetting
+    for what the production profile does not allow, however the settings were made.
+    """
 
     database_url: str = DATABASE_URL
     redis_url: str | None = None
@@ -36,27 +46,61 @@ class Settings:
     log_level: str = "INFO"
     access_log: AccessLog = "errors"
     response_cache_s: float = 5.0
-    playground: Path = Path(__file__).parent.parent / "clients" / "playground" / "dist"
+    playground: Path | None = PLAYGROUND
+    uploads: Path = UPLOADS
     body_limit: int = 256 * 1024
     frame_limit: int = 64 * 1024
+    profile: Profile = Profile.DEVELOPMENT
+    introspection: Introspection = Introspection.OPEN
+    origins: Origins = field(default_factory=Origins)
+
+    def __post_init__(self) -> None:
+        if self.profile is Profile.PRODUCTION and (wrong := _unfit(self)):
+            raise BadSetting(f"in production, usual without JISHI_DEV=1: {'; '.join(wrong)}")
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
         """Raises BadSetting for the first wrong value."""
         is_dev = _flag(env, "JISHI_DEV", default=False)
+        usual = Profile.DEVELOPMENT if is_dev else Profile.PRODUCTION
+        profile = _choice(env, "JISHI_PROFILE", usual)
+        is_shown = profile is Profile.DEVELOPMENT
+        policy = Introspection.OPEN if is_shown else Introspection.CLOSED
+        has_playground = _flag(env, "JISHI_PLAYGROUND", default=is_shown)
         return cls(
             database_url=_database_url(env.get("JISHI_DATABASE_URL") or DATABASE_URL),
             redis_url=_url(env, "JISHI_REDIS_URL", ("redis://", "rediss://", "unix://")),
             model=_model(env.get("JISHI_MODEL") or str(SHIPPED_MODEL)),
             model_threads=_number(env, "JISHI_MODEL_THREADS", 2, low=1, high=256),
-            secret=_secret(env.get("JISHI_SECRET"), is_dev=is_dev),
+            secret=_secret(env.get("JISHI_SECRET"), profile=profile, is_dev=is_dev),
             is_dev=is_dev,
             host=env.get("JISHI_HOST", "127.0.0.1"),
             port=_number(env, "JISHI_PORT", 8000, low=0, high=65535),
             log_level=_log_level(env.get("JISHI_LOG_LEVEL", "INFO")),
             access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
             response_cache_s=_seconds(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
+            playground=PLAYGROUND if has_playground else None,
+            uploads=Path(env.get("JISHI_UPLOADS") or UPLOADS),
+            profile=profile,
+            introspection=_choice(env, "JISHI_INTROSPECTION", policy),
+            origins=_origins(env.get("JISHI_ORIGINS")),
         )
+
+
+def _unfit(given: Settings) -> list[str]:
+    """What production does not allow, each with the name of the setting."""
+    wrong = []
+    if given.is_dev:
+        wrong.append("JISHI_DEV must be off, it lets anybody sign in as anybody")
+    if not given.secret:
+        wrong.append(f"JISHI_SECRET is required, at least {LEAST_SECRET} characters")
+    elif len(given.secret) < LEAST_SECRET or is_guessable(given.secret):
+        wrong.append("JISHI_SECRET must be drawn at random, e.g. `openssl rand -base64 48`")
+    if given.origins.patterns is None:
+        wrong.append("JISHI_ORIGINS must list the web origins that may call, or be `none`")
+    if given.introspection is Introspection.OPEN:
+        wrong.append("JISHI_INTROSPECTION must be `closed` or `authenticated`")
+    return wrong
 
 
 def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
@@ -68,6 +112,15 @@ def _flag(env: Mapping[str, str], name: str, *, default: bool) -> bool:
     if value.lower() in _FALSE:
         return False
     raise BadSetting(f"{name} must be 1 or 0, not {value!r}")
+
+
+def _choice(env: Mapping[str, str], name: str, default: E) -> E:
+    value = env.get(name)
+    if not value:
+        return default
+    with suppress(ValueError):
+        return type(default)(value.lower())
+    raise BadSetting(f"{name} must be {' or '.join(type(default))}, not {value!r}")
 
 
 def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: int) -> int:
@@ -109,6 +162,20 @@ def _url(env: Mapping[str, str], name: str, schemes: tuple[str, ...]) -> str | N
     return value
 
 
+def _origins(value: str | None) -> Origins:
+    """Origins between commas; `none` for no web page at all, nothing said for loopback."""
+    if not value:
+        return Origins()
+    listed = [] if value == "none" else [one.strip() for one in value.split(",")]
+    try:
+        return Origins(tuple(listed))
+    except BadOrigin as bad:
+        raise BadSetting(
+            "JISHI_ORIGINS: https://host, https://*.host, or scheme://* for a scheme that is not"
+            f" the web's, not {str(bad)!r}"
+        ) from None
+
+
 def _model(value: str) -> str:
     if value == "none" or value.startswith(("http://", "https://")):
         return value
@@ -117,13 +184,18 @@ def _model(value: str) -> str:
     return value
 
 
-def _secret(value: str | None, *, is_dev: bool) -> str:
+def _secret(value: str | None, *, profile: Profile, is_dev: bool) -> str:
+    """The secret; empty where production misses one, which tells so with all else it misses."""
     if value:
-        if len(value) < 32:
-            raise BadSetting("JISHI_SECRET must have at least 32 characters")
+        if len(value) < LEAST_SECRET:
+            raise BadSetting(f"JISHI_SECRET must have at least {LEAST_SECRET} characters")
         return value
+    if profile is Profile.PRODUCTION:
+        return ""
     if not is_dev:
-        raise BadSetting("JISHI_SECRET is required (at least 32 characters) unless JISHI_DEV=1")
+        raise BadSetting(
+            f"JISHI_SECRET is required (at least {LEAST_SECRET} characters) unless JISHI_DEV=1"
+        )
     return _kept_secret(Path("var") / "secret")
 
 

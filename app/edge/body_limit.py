@@ -12,11 +12,13 @@ class _TooLarge(Exception):
 
 
 class BodyLimit:
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit = app, limit
+    """`exempt` is a path that counts for itself."""
+
+    def __init__(self, app: ASGIApp, limit: int, exempt: str = "") -> None:
+        self._app, self._limit, self._exempt = app, limit, exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] == self._exempt:
             await self._app(scope, receive, send)
             return
         has_length = is_chunked = False

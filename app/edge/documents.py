@@ -12,8 +12,10 @@ from strawberry.types.graphql import OperationType
 from strawberry.utils.operation import get_operation_type
 
 from app import plan
+from app.edge.introspection import asks_for_schema, refusal, refuses
 from app.graphql import MOST_TOKENS, MallSchema
 from app.plan import Plan, Reason
+from app.profiles import Introspection
 
 ENTRIES = 1000
 BYTES = 128 * 1024 * 1024  # of texts, their syntax trees and their plans
@@ -21,6 +23,7 @@ TOKEN_BYTES = 560  # of syntax tree per token, measured: 4 KB of text can take 1
 ERROR_BYTES = 1000
 SHARE_OF_INVALID = 8  # an eighth, so that a flood of nonsense leaves the good ones alone
 INVALID = Reason("invalid", "the document has errors")
+INTROSPECTION = Reason("introspection", "the document asks for the schema")
 _log = logging.getLogger("jishi.documents")
 _Key = tuple[str, str | None]
 
@@ -30,7 +33,7 @@ class Document:
     """What is known of a text under one operation name.
 
     `ast` is None after a syntax error, `operation` when the text has none of that name, `plan`
-    until it is first asked for.
+    until it is first asked for; `asks_for_schema` is what an introspection policy looks at.
     """
 
     ast: DocumentNode | None
@@ -38,6 +41,7 @@ class Document:
     operation: OperationType | None
     weight: int
     plan: Plan | Reason | None = None
+    asks_for_schema: bool = False
 
 
 class Documents:
@@ -50,13 +54,15 @@ class Documents:
         *,
         entries: int = ENTRIES,
         most_bytes: int = BYTES,
+        introspection: Introspection = Introspection.OPEN,
     ) -> None:
-        self._schema, self._dialect = schema, dialect
+        self._schema, self._dialect, self._introspection = schema, dialect, introspection
         self._valid = _Kept(entries, most_bytes)
         self._invalid = _Kept(entries // SHARE_OF_INVALID, most_bytes // SHARE_OF_INVALID)
         self._counts: Counter[str] = Counter()
         schema.prepare = self.prepare
         schema.planned = self.plan
+        schema.hides_suggestions = introspection is not Introspection.OPEN
 
     def __len__(self) -> int:
         return len(self._valid) + len(self._invalid)
@@ -99,8 +105,11 @@ class Documents:
         document = self.look_up(execution.query, execution.operation_name)
         execution.graphql_document = document.ast
         if document.ast is not None:
+            errors = list(document.errors)
+            if document.asks_for_schema and refuses(self._introspection, execution.context):
+                errors = [refusal()]
             execution.validation_rules = ()
-            execution.pre_execution_errors = list(document.errors) or None
+            execution.pre_execution_errors = errors or None
 
     def _read(self, text: str, operation_name: str | None) -> Document:
         size = sys.getsizeof(text)
@@ -115,11 +124,13 @@ class Documents:
         except RuntimeError:
             operation = None
         size += ast.token_count * TOKEN_BYTES + len(errors) * ERROR_BYTES
-        return Document(ast, errors, operation, size)
+        return Document(ast, errors, operation, size, asks_for_schema=asks_for_schema(ast))
 
     def _planned(self, document: Document, operation_name: str | None) -> Plan | Reason:
         if document.ast is None or document.errors or document.operation is None:
             return INVALID
+        if document.asks_for_schema:
+            return INTROSPECTION
         made = plan.compile(document.ast, operation_name, self._schema, self._dialect)
         if isinstance(made, Reason):
             _log.debug("no plan: %s, %s", made.code, made.text)

@@ -12,7 +12,7 @@ from graphql import OperationType as OperationKind
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocketDisconnect
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -44,7 +44,7 @@ _REASONS = {
 _ALLOWED = {"GET": {OperationKind.QUERY}, "POST": {OperationKind.QUERY, OperationKind.MUTATION}}
 Headers = tuple[tuple[bytes, bytes], ...]
 _PRIVATE: Headers = ((b"cache-control", b"no-store"),)
-_VARY = b"Accept-Language, Authorization, X-Guest-Token"
+_VARY = b"Accept-Language, Authorization, X-Guest-Token, Origin"
 _STREAMS = (
     "a subscription needs a stream: the websocket protocol graphql-transport-ws, or "
     "Accept: text/event-stream"
@@ -89,7 +89,11 @@ class Endpoint(GraphQL[Context, None]):
             connection_init_wait_timeout=INIT_WAIT,
             max_subscriptions_per_connection=STREAMS_PER_SOCKET,
         )
-        self.documents = Documents(schema, resources.database.dialect)
+        self.documents = Documents(
+            schema,
+            resources.database.dialect,
+            introspection=resources.settings.introspection,
+        )
         self._resources, self._cache = resources, cache
         age = f"public, max-age={int(cache.ttl_s)}".encode()
         self._public: Headers = ((b"cache-control", age), (b"vary", _VARY))
@@ -158,7 +162,7 @@ class Endpoint(GraphQL[Context, None]):
     async def get_context(self, request: HTTPConnection, response: object) -> Context:  # noqa: ARG002
         """Raises InvalidToken; a websocket tells of it per operation, like a token of its init."""
         headers, refused = request.headers, None
-        locale = _locale(headers.get("accept-language", ""))
+        locale = locale_of(headers.get("accept-language", ""))
         try:
             viewer = self._viewer(
                 headers.get("authorization"), headers.get("x-guest-token"), locale
@@ -171,11 +175,15 @@ class Endpoint(GraphQL[Context, None]):
         context.refusal = refused
         return context
 
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:  # noqa: ARG002
+        """Asked for pages of other sites only: those of this one, and whoever is no page, may."""
+        return self._resources.settings.origins.allows(origin)
+
     async def on_ws_connect(self, context: Context) -> dict[str, object] | None:
         """Reads the token of connection_init; a bad one is told per operation, not by a close."""
         params = {str(name).lower(): value for name, value in context.connection_params.items()}
         language = params.get("accept-language")
-        locale = _locale(language) if isinstance(language, str) else context.viewer.locale
+        locale = locale_of(language) if isinstance(language, str) else context.viewer.locale
         try:
             viewer = self._viewer(params.get("authorization"), params.get("x-guest-token"), locale)
         except InvalidToken as refused:
@@ -276,10 +284,10 @@ def refusal(status: int, code: str, message: str) -> Response:
 
 
 def _locale_of(given: Mapping[bytes, bytes]) -> Locale:
-    return _locale(given.get(b"accept-language", b"").decode("latin-1"))
+    return locale_of(given.get(b"accept-language", b"").decode("latin-1"))
 
 
-def _locale(languages: str) -> Locale:
+def locale_of(languages: str) -> Locale:
     """Chinese unless English is asked for first."""
     return "en" if languages.strip().lower().startswith("en") else "zh"
 

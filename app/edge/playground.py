@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -61,6 +61,7 @@ def routes(dist: Path) -> list[BaseRoute]:
         return HTMLResponse(NOT_BUILT, headers=HEADERS)
 
     return [
+        Route("/", RedirectResponse("/playground")),
         Route("/playground", page),
         Route("/playground/", page),
         Mount("/playground/assets", _Assets(directory=dist / "assets", check_dir=False)),

@@ -2,6 +2,7 @@
 
 from app.tables import (
     accounts,
+    assets,
     carts,
     chat,
     distributors,
@@ -18,6 +19,7 @@ from app.tables import (
 
 __all__ = [
     "accounts",
+    "assets",
     "carts",
     "chat",
     "distributors",

@@ -7,11 +7,11 @@ import pytest
 from app.settings import SHIPPED_MODEL, BadSetting, Settings
 
 SECRET = "a secret of at least thirty-two characters"
-LEAST = {"JISHI_SECRET": SECRET, "JISHI_MODEL": "none"}
+LEAST = {"JISHI_SECRET": SECRET, "JISHI_ORIGINS": "none", "JISHI_MODEL": "none"}
 
 
 def test_little_has_to_be_said() -> None:
-    given = Settings.from_env({"JISHI_SECRET": SECRET})
+    given = Settings.from_env({"JISHI_SECRET": SECRET, "JISHI_ORIGINS": "none"})
     assert given.database_url == "sqlite+aiosqlite:///var/jishi.db"
     assert (given.host, given.port, given.redis_url) == ("127.0.0.1", 8000, None)
     assert (given.is_dev, given.model) == (False, str(SHIPPED_MODEL))
@@ -52,6 +52,11 @@ def test_a_flag_can_be_said_in_words(value: str) -> None:
         ("JISHI_SECRET", "short"),
         ("JISHI_LOG_LEVEL", "LOUD"),
         ("JISHI_ACCESS_LOG", "some"),
+        ("JISHI_PROFILE", "staging"),
+        ("JISHI_INTROSPECTION", "sometimes"),
+        ("JISHI_PLAYGROUND", "maybe"),
+        ("JISHI_ORIGINS", "*"),
+        ("JISHI_ORIGINS", "https://shop.example,null"),
         ("JISHI_RESPONSE_CACHE_S", "soon"),
         ("JISHI_RESPONSE_CACHE_S", "-1"),
         ("JISHI_RESPONSE_CACHE_S", "nan"),
