@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import strawberry
 
 if TYPE_CHECKING:
+    from app.attempts import Attempts
     from app.auth import Tokens, Viewer
     from app.bus import Bus
     from app.clock import Clock
@@ -34,6 +35,7 @@ class Resources:
     cursors: CursorSigner
     payments: PaymentGateway
     platforms: Platforms
+    attempts: Attempts
     engine: Engine
     answers: Answers
 
@@ -58,8 +60,14 @@ class Context:
     resources: Resources
     load: Load
     request_id: str = ""
+    client: tuple[str, int] | None = None  # address and port, where there are any
     connection_params: Mapping[str, Any] = field(default_factory=dict)
     refusal: RequestError | None = None  # why a websocket's operations are refused
+
+    @property
+    def address(self) -> str:
+        """Where the caller calls from, "" where nobody knows."""
+        return self.client[0] if self.client else ""
 
     def for_operation(self) -> Context:
         """A context of its own, with empty loaders: what a socket has read goes stale."""

@@ -140,7 +140,8 @@ class Endpoint(GraphQL[Context, None]):
             return None
         mark = self._cache.mark()
         load = Pointers(self._resources.database, viewer)
-        context = Context(viewer, self._resources, load, scope.get("request_id", ""))
+        asked_by = scope.get("request_id", ""), scope.get("client")
+        context = Context(viewer, self._resources, load, *asked_by)
         may_keep = is_anonymous and self._cache.ttl_s > 0
         try:
             plan = self.documents.plan(operation.query, operation.name)
@@ -167,7 +168,7 @@ class Endpoint(GraphQL[Context, None]):
             if request.scope["type"] != "websocket":
                 raise
             viewer, refused = Viewer(locale=locale), invalid
-        context = self._context(viewer, request.scope.get("request_id", ""))
+        context = self._context(viewer, request.scope)
         context.refusal = refused
         return context
 
@@ -217,12 +218,13 @@ class Endpoint(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
 
-    def _context(self, viewer: Viewer, request_id: str) -> Context:
+    def _context(self, viewer: Viewer, scope: Scope) -> Context:
         return Context(
             viewer=viewer,
             resources=self._resources,
             load=Loaders(self._resources.database, viewer),
-            request_id=request_id,
+            request_id=scope.get("request_id", ""),
+            client=scope.get("client"),
         )
 
     def _viewer(self, authorization: object, guest: object, locale: Locale) -> Viewer:

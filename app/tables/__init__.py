@@ -12,6 +12,7 @@ from app.tables import (
     payments,
     policies,
     products,
+    sessions,
     shipments,
     suppliers,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "payments",
     "policies",
     "products",
+    "sessions",
     "shipments",
     "suppliers",
 ]

@@ -7,11 +7,22 @@ from typing import Any
 import jwt
 import pytest
 
-from app.auth import ACCESS_LIFE, AUDIENCE, GUEST_LIFE, ISSUER, Role, Tokens, Viewer, new_guest
+from app.auth import (
+    ACCESS_LIFE,
+    AUDIENCE,
+    GUEST_LIFE,
+    ISSUER,
+    Role,
+    Tokens,
+    Viewer,
+    key_id,
+    new_guest,
+)
 from app.errors import Forbidden, InvalidToken, Unauthenticated
 from tests.factories import Hands
 
 SECRET = "a secret of the tests, long enough for every algorithm that is tried here"
+KEY_ID = key_id(SECRET)
 SOMEBODY = Viewer(Role.SUPPLIER, 7, 3)
 
 
@@ -19,8 +30,8 @@ def tokens() -> Tokens:
     return Tokens(SECRET, Hands())
 
 
-def made(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
-    """A token of ours, with differences; a claim of None is left out."""
+def made(secret: str = SECRET, algorithm: str = "HS256", kid: Any = KEY_ID, **claims: Any) -> str:
+    """A token of ours, with differences; a claim of None is left out, as is a kid."""
     all_claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -30,7 +41,8 @@ def made(secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> str:
         **claims,
     }
     given = {name: value for name, value in all_claims.items() if value is not None}
-    return jwt.encode(given, secret, algorithm=algorithm)
+    headers = None if kid is None else {"kid": kid}
+    return jwt.encode(given, secret, algorithm=algorithm, headers=headers)
 
 
 @pytest.mark.parametrize("viewer", [SOMEBODY, Viewer(Role.CONSUMER, 1), Viewer(guest_key="g")])
@@ -62,6 +74,9 @@ def test_a_token_ends_to_the_second(viewer: Viewer, life: timedelta) -> None:
         "a.b.c",
         made(secret="another secret of the tests, not ours"),
         made(algorithm="HS512"),
+        made(kid=None),
+        made(kid=key_id("another secret of the tests, not ours")),
+        made(secret="", algorithm="none", kid=None),
         made(secret="", algorithm="none"),
         made(aud="somebody else"),
         made(iss="somebody else"),
