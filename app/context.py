@@ -60,14 +60,9 @@ class Context:
     resources: Resources
     load: Load
     request_id: str = ""
-    client: tuple[str, int] | None = None  # address and port, where there are any
+    address: str = ""  # of the caller, or of the caller's network
     connection_params: Mapping[str, Any] = field(default_factory=dict)
     refusal: RequestError | None = None  # why a websocket's operations are refused
-
-    @property
-    def address(self) -> str:
-        """Where the caller calls from, "" where nobody knows."""
-        return self.client[0] if self.client else ""
 
     def for_operation(self) -> Context:
         """A context of its own, with empty loaders: what a socket has read goes stale."""

@@ -140,7 +140,7 @@ class Endpoint(GraphQL[Context, None]):
             return None
         mark = self._cache.mark()
         load = Pointers(self._resources.database, viewer)
-        asked_by = scope.get("request_id", ""), scope.get("client")
+        asked_by = scope.get("request_id", ""), address_of(scope)
         context = Context(viewer, self._resources, load, *asked_by)
         may_keep = is_anonymous and self._cache.ttl_s > 0
         try:
@@ -224,7 +224,7 @@ class Endpoint(GraphQL[Context, None]):
             resources=self._resources,
             load=Loaders(self._resources.database, viewer),
             request_id=scope.get("request_id", ""),
-            client=scope.get("client"),
+            address=address_of(scope),
         )
 
     def _viewer(self, authorization: object, guest: object, locale: Locale) -> Viewer:
@@ -275,6 +275,12 @@ def refusal(status: int, code: str, message: str) -> Response:
     body = {"errors": [{"message": message, "extensions": {"code": code}}]}
     headers = {"cache-control": "no-store"}
     return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; "" behind a Unix socket."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _locale_of(given: Mapping[bytes, bytes]) -> Locale:
