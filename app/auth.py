@@ -83,9 +83,9 @@ class Tokens:
     its session has ended, every time.
     """
 
-    secret: str
+    secret: str = field(repr=False)
     clock: Clock
-    old_secrets: tuple[str, ...] = ()
+    old_secrets: tuple[str, ...] = field(default=(), repr=False)
     access_life: timedelta = ACCESS_LIFE
     _keys: dict[str, str] = field(init=False, repr=False)
     _known: dict[str, tuple[Viewer, float]] = field(default_factory=dict, repr=False)
