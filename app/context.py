@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import strawberry
 
 if TYPE_CHECKING:
+    from app.attempts import Attempts
     from app.auth import Tokens, Viewer
     from app.bus import Bus
     from app.clock import Clock
@@ -34,6 +35,7 @@ class Resources:
     cursors: CursorSigner
     payments: PaymentGateway
     platforms: Platforms
+    attempts: Attempts
     engine: Engine
     answers: Answers
 
@@ -58,6 +60,7 @@ class Context:
     resources: Resources
     load: Load
     request_id: str = ""
+    address: str = ""  # of the caller, or of the caller's network
     connection_params: Mapping[str, Any] = field(default_factory=dict)
     refusal: RequestError | None = None  # why a websocket's operations are refused
 

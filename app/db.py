@@ -39,6 +39,7 @@ from app.hops import Hops, driven
 from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.outbox import OutboxRow
+from app.telemetry import request_id
 
 __all__ = ["READS", "Database", "Pace", "Reader", "Reads", "Unit"]
 
@@ -182,7 +183,8 @@ class Database:
         touched: set[str] = set()
         try:
             async with self._write_lock, self._writing.begin() as connection:
-                unit = Unit(connection, Reader(connection, self.dialect), self.clock)
+                reader = Reader(connection, self.dialect)
+                unit = Unit(connection, reader, self.clock, request_id=request_id.get())
                 touched = unit.touched
                 yield unit
                 messages = await _store(unit)
@@ -206,9 +208,11 @@ class Database:
             async with self.unit() as unit:
                 return await work(unit, *given, **named)
         touched: set[str] = set()
+        asked_by = request_id.get()  # here: the writer thread knows of no request
 
         def changed(straight: Straight) -> tuple[T, list[Message]]:
-            unit = StraightUnit(straight, StraightReader(straight), self.clock, touched=touched)
+            reader = StraightReader(straight)
+            unit = StraightUnit(straight, reader, self.clock, touched=touched, request_id=asked_by)
             return _changed(straight, unit, lambda unit: work(unit, *given, **named))
 
         pace = self._paces[getattr(work, "__code__", work)]

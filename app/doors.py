@@ -76,6 +76,7 @@ class Unit:
     clock: Clock
     events: list[Event] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)  # see statements.touched
+    request_id: str = ""  # of the request that asked for it, none for a worker's
 
     async def execute(self, statement: Statement, values: Any = None) -> Any:
         """The result as SQLAlchemy gives it."""

@@ -125,11 +125,25 @@ class LoginRefused(MallError):
 
 class PlatformUnavailable(MallError):
     code = "PLATFORM_UNAVAILABLE"
-    zh = "暂不支持用 {platform} 登录"
-    en = "sign-in by {platform} is not set up here"
+    zh = "暂时不能用 {platform} 登录"
+    en = "sign-in by {platform} is not available now"
 
     def __init__(self, platform: str) -> None:
         super().__init__(platform=platform)
+
+
+class SessionEnded(MallError):
+    """A refresh token that is unknown, expired, used up or revoked: all look the same."""
+
+    code = "SESSION_ENDED"
+    zh = "登录状态已结束，请重新登录"
+    en = "the session has ended, please sign in again"
+
+
+class RoleNotHeld(MallError):
+    code = "ROLE_NOT_HELD"
+    zh = "您没有该角色"
+    en = "this account does not hold that role"
 
 
 class OutOfStock(MallError):

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 QUESTIONS = "questions"  # every process that answers listens here
+SESSIONS = "sessions"  # every process that reads tokens listens here
 
 
 def group_buy_topic(group_buy_id: int) -> str:
@@ -138,3 +139,14 @@ class ReplyCancelled(Event):
     @property
     def topic(self) -> str:
         return QUESTIONS
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsEnded(Event):
+    """No token of these sessions counts any more, wherever it is shown."""
+
+    session_ids: list[int]
+
+    @property
+    def topic(self) -> str:
+        return SESSIONS

@@ -26,6 +26,7 @@ from app.db import READS, Reads
 from app.errors import Locale, MallError
 from app.plan import Outcome, Plan
 from resolvers.accounts import AccountMutation, AccountQuery
+from resolvers.audit import AuditQuery
 from resolvers.carts import CartMutation, CartQuery
 from resolvers.chat import ChatMutation, ChatQuery, ChatSubscription
 from resolvers.group_buys import GroupBuyMutation, GroupBuyQuery, GroupBuySubscription
@@ -33,6 +34,7 @@ from resolvers.live_rooms import LiveRoomMutation, LiveRoomQuery, LiveRoomSubscr
 from resolvers.nodes import NodeQuery
 from resolvers.orders import OrderMutation, OrderQuery
 from resolvers.products import ProductQuery
+from resolvers.roles import RoleMutation
 from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
 
@@ -42,6 +44,7 @@ _SUGGESTION = " Did you mean "  # as graphql-core ends a message with one
 _log = logging.getLogger("jishi.graphql")
 _QUERIES = (
     AccountQuery,
+    AuditQuery,
     CartQuery,
     ChatQuery,
     GroupBuyQuery,
@@ -57,6 +60,7 @@ _MUTATIONS = (
     GroupBuyMutation,
     LiveRoomMutation,
     OrderMutation,
+    RoleMutation,
     ShipmentMutation,
 )
 _SUBSCRIPTIONS = (ChatSubscription, GroupBuySubscription, LiveRoomSubscription)

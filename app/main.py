@@ -14,6 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import graphql, search
+from app.attempts import MemoryAttempts
 from app.auth import Tokens
 from app.bus import Bus, BusDown, MemoryBus
 from app.clock import Clock, utc_now
@@ -25,14 +26,15 @@ from app.edge.cors import Cors
 from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
 from app.edge.response_cache import ResponseCache
+from app.gateways import vendors
 from app.gateways.files import Files
 from app.gateways.payments import PaymentGateway, SimulatedPayments
-from app.gateways.platforms import DEV, DevPlatform, Platforms
+from app.gateways.platforms import platforms
 from app.ids import CursorSigner
 from app.redis_bus import RedisBus
 from app.settings import BadSetting, Settings
 from app.telemetry import RequestLog
-from app.workers import background
+from app.workers import background, sessions
 from app.workers.answers import Answers
 from llm.engine import open_engine
 from llm.protocol import Engine
@@ -80,15 +82,24 @@ async def open_resources(
         answers = Answers(database, engine, bus=bus, clock=clock)
         await answers.start()
         stack.push_async_callback(answers.stop)
+        client = await stack.enter_async_context(vendors.new_client())
         yield Resources(
             settings=settings,
             database=database,
             bus=bus,
             clock=clock,
-            tokens=Tokens(settings.secret, clock),
+            tokens=Tokens(settings.secret, clock, settings.secrets_old, settings.access_life),
             cursors=CursorSigner(settings.secret),
             payments=payments or SimulatedPayments(),
-            platforms=Platforms({DEV: DevPlatform()} if settings.is_dev else {}),
+            platforms=platforms(
+                client,
+                clock,
+                is_dev=settings.is_dev,
+                wechat=settings.wechat,
+                alipay=settings.alipay,
+                baidu=settings.baidu,
+            ),
+            attempts=MemoryAttempts(clock),
             engine=engine,
             answers=answers,
         )
@@ -137,9 +148,15 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
             cache = ResponseCache(ttl_s=settings.response_cache_s)
             endpoint.endpoint = Endpoint(schema, resources, cache)
             stop = asyncio.Event()
-            loops = background.start(resources.database, resources.payments, files, stop)
+            loops = background.start(
+                resources.database, resources.payments, files, resources.tokens, stop
+            )
             loops.append(asyncio.create_task(asyncio.to_thread(search.warm_up), name="warm-up"))
-            followers = _keep_true(cache, resources)
+            following = sessions.follow(resources.bus, resources.tokens)
+            followers = [
+                *_keep_true(cache, resources),
+                asyncio.create_task(following, name="sessions-follow"),
+            ]
             try:
                 yield {"resources": resources}
             finally:

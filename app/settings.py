@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar, cast, get_args
@@ -11,6 +12,12 @@ from typing import TypeVar, cast, get_args
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.gateways import alipay
+from app.gateways.alipay import AlipayApp
+from app.gateways.baidu import URL as BAIDU_URL
+from app.gateways.baidu import BaiduApp
+from app.gateways.wechat import URL as WECHAT_URL
+from app.gateways.wechat import WeChatApp
 from app.origins import BadOrigin, Origins
 from app.profiles import LEAST_SECRET, Introspection, Profile, is_guessable
 from app.telemetry import AccessLog
@@ -39,7 +46,14 @@ class Settings:
     redis_url: str | None = None
     model: str = str(SHIPPED_MODEL)
     model_threads: int = 2
-    secret: str = "not-a-secret-for-tests-only-0123456789"  # noqa: S105  replaced by from_env
+    secret: str = field(default="not-a-secret-for-tests-only-0123456789", repr=False)  # from_env
+    secrets_old: tuple[str, ...] = field(default=(), repr=False)
+    access_life: timedelta = timedelta(minutes=15)
+    session_life: timedelta = timedelta(days=30)
+    sign_ins_per_minute: int = 30
+    wechat: WeChatApp | None = None
+    alipay: AlipayApp | None = None
+    baidu: BaiduApp | None = None
     is_dev: bool = False
     host: str = "127.0.0.1"
     port: int = 8000
@@ -73,6 +87,19 @@ class Settings:
             model=_model(env.get("JISHI_MODEL") or str(SHIPPED_MODEL)),
             model_threads=_number(env, "JISHI_MODEL_THREADS", 2, low=1, high=256),
             secret=_secret(env.get("JISHI_SECRET"), profile=profile, is_dev=is_dev),
+            secrets_old=_old_secrets(env.get("JISHI_SECRETS_OLD", "")),
+            access_life=timedelta(
+                seconds=_number(env, "JISHI_ACCESS_LIFE_S", 900, low=60, high=86400)
+            ),
+            session_life=timedelta(
+                days=_number(env, "JISHI_SESSION_LIFE_DAYS", 30, low=1, high=365)
+            ),
+            sign_ins_per_minute=_number(
+                env, "JISHI_SIGN_INS_PER_MINUTE", 30, low=1, high=1_000_000
+            ),
+            wechat=_wechat(env),
+            alipay=_alipay(env),
+            baidu=_baidu(env),
             is_dev=is_dev,
             host=env.get("JISHI_HOST", "127.0.0.1"),
             port=_number(env, "JISHI_PORT", 8000, low=0, high=65535),
@@ -197,6 +224,61 @@ def _secret(value: str | None, *, profile: Profile, is_dev: bool) -> str:
             f"JISHI_SECRET is required (at least {LEAST_SECRET} characters) unless JISHI_DEV=1"
         )
     return _kept_secret(Path("var") / "secret")
+
+
+def _old_secrets(value: str) -> tuple[str, ...]:
+    """Secrets that signed before the present one, between commas; their tokens are still read."""
+    old = tuple(one.strip() for one in value.split(",") if one.strip())
+    if any(len(one) < 32 for one in old):
+        raise BadSetting("JISHI_SECRETS_OLD: each must have at least 32 characters")
+    return old
+
+
+def _wechat(env: Mapping[str, str]) -> WeChatApp | None:
+    given = _together(env, "JISHI_WECHAT_APP_ID", "JISHI_WECHAT_SECRET")
+    if given is None:
+        return None
+    app_id, secret = given
+    return WeChatApp(app_id, secret, _vendor_url(env, "JISHI_WECHAT_URL", WECHAT_URL))
+
+
+def _baidu(env: Mapping[str, str]) -> BaiduApp | None:
+    given = _together(env, "JISHI_BAIDU_APP_KEY", "JISHI_BAIDU_SECRET")
+    if given is None:
+        return None
+    app_key, secret = given
+    return BaiduApp(app_key, secret, _vendor_url(env, "JISHI_BAIDU_URL", BAIDU_URL))
+
+
+def _alipay(env: Mapping[str, str]) -> AlipayApp | None:
+    private, public = "JISHI_ALIPAY_PRIVATE_KEY", "JISHI_ALIPAY_PUBLIC_KEY"
+    given = _together(env, "JISHI_ALIPAY_APP_ID", private, public)
+    if given is None:
+        return None
+    name = private
+    try:
+        own = alipay.private_key(Path(given[1]).read_text(encoding="ascii"))
+        name = public
+        theirs = alipay.public_key(Path(given[2]).read_text(encoding="ascii"))
+    except (alipay.BadKey, OSError, UnicodeDecodeError):
+        raise BadSetting(f"{name} must name a file with an RSA key, PEM or Base64") from None
+    return AlipayApp(given[0], own, theirs, _vendor_url(env, "JISHI_ALIPAY_URL", alipay.URL))
+
+
+def _together(env: Mapping[str, str], *names: str) -> list[str] | None:
+    """The values of settings that are given all or not at all."""
+    given = [env.get(name, "") for name in names]
+    if not any(given):
+        return None
+    for name, value in zip(names, given, strict=True):
+        if not value:
+            raise BadSetting(f"{name} is missing: {', '.join(names)} go together")
+    return given
+
+
+def _vendor_url(env: Mapping[str, str], name: str, default: str) -> str:
+    loopback = ("http://127.0.0.1:", "http://localhost:")
+    return _url(env, name, ("https://", *loopback)) or default
 
 
 def _kept_secret(file: Path) -> str:

@@ -39,8 +39,21 @@ class LoginRefusedProblem(Problem):
     pass
 
 
-@_problem(errors.PlatformUnavailable, "该平台未启用。The platform is not set up.")
+@_problem(
+    errors.PlatformUnavailable,
+    "平台未启用或无应答。The platform is not set up, or does not answer.",
+)
 class PlatformUnavailableProblem(Problem):
+    pass
+
+
+@_problem(errors.SessionEnded, "登录已结束，请重新登录。The session has ended: sign in again.")
+class SessionEndedProblem(Problem):
+    pass
+
+
+@_problem(errors.RoleNotHeld, "没有该角色。The account does not hold the role.")
+class RoleNotHeldProblem(Problem):
     pass
 
 

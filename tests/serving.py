@@ -122,6 +122,7 @@ async def served(
     database_url: str, *, engine: ScriptedEngine | None = None, **settings: Any
 ) -> AsyncGenerator[Server]:
     """The application with DEV sign-in and a scripted engine, and a `Mall` over its resources."""
+    settings.setdefault("sign_ins_per_minute", 10_000)  # all tests of a file share an address
     given = Settings(database_url=database_url, is_dev=True, model="none", **settings)
     app = create_app(given, engine=engine or ScriptedEngine())
     port = free_port()

@@ -144,7 +144,8 @@ class Endpoint(GraphQL[Context, None]):
             return None
         mark = self._cache.mark()
         load = Pointers(self._resources.database, viewer)
-        context = Context(viewer, self._resources, load, scope.get("request_id", ""))
+        asked_by = scope.get("request_id", ""), address_of(scope)
+        context = Context(viewer, self._resources, load, *asked_by)
         may_keep = is_anonymous and self._cache.ttl_s > 0
         try:
             plan = self.documents.plan(operation.query, operation.name)
@@ -171,7 +172,7 @@ class Endpoint(GraphQL[Context, None]):
             if request.scope["type"] != "websocket":
                 raise
             viewer, refused = Viewer(locale=locale), invalid
-        context = self._context(viewer, request.scope.get("request_id", ""))
+        context = self._context(viewer, request.scope)
         context.refusal = refused
         return context
 
@@ -225,12 +226,13 @@ class Endpoint(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
 
-    def _context(self, viewer: Viewer, request_id: str) -> Context:
+    def _context(self, viewer: Viewer, scope: Scope) -> Context:
         return Context(
             viewer=viewer,
             resources=self._resources,
             load=Loaders(self._resources.database, viewer),
-            request_id=request_id,
+            request_id=scope.get("request_id", ""),
+            address=address_of(scope),
         )
 
     def _viewer(self, authorization: object, guest: object, locale: Locale) -> Viewer:
@@ -281,6 +283,12 @@ def refusal(status: int, code: str, message: str) -> Response:
     body = {"errors": [{"message": message, "extensions": {"code": code}}]}
     headers = {"cache-control": "no-store"}
     return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; "" behind a Unix socket."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _locale_of(given: Mapping[bytes, bytes]) -> Locale:

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, delete, false, insert, select
 
 from app.auth import Role, Viewer
 from app.db import Reader, Unit
-from app.errors import LoginRefused
+from app.errors import LoginRefused, NotFound, RoleNotHeld
 from app.gateways.platforms import DEV
 from app.rules.orders import Address
 from app.services import addresses, carts
@@ -67,7 +67,7 @@ async def login(
     """Who signs in with that platform's name, in `role` or the role that a DEV code names.
 
     An unknown name becomes a new consumer; under DEV only one that says so, `consumer-77`. The
-    guest's cart moves into the account's. Raises LoginRefused, also for a role not held.
+    guest's cart moves into the account's. Raises LoginRefused, and RoleNotHeld for `role`.
     """
     named = _named(open_id) if platform == DEV else None
     account_id = await _known(unit.db, platform, open_id)
@@ -75,15 +75,23 @@ async def login(
         if platform == DEV and named is not Role.CONSUMER:
             raise LoginRefused
         account_id = await _register(unit, platform, open_id)
+    await hold(unit, account_id)
     wanted = role or named
     held = {Role(row.role): row for row in await roles_of(unit.db, account_id)}
     chosen = wanted or (Role.CONSUMER if Role.CONSUMER in held else next(iter(held), None))
     if chosen is None or chosen not in held:
-        raise LoginRefused
+        raise LoginRefused if role is None else RoleNotHeld
     if guest is not None and guest.guest_key is not None:
         await carts.merge_guest(unit, guest_key=guest.guest_key, account_id=account_id)
     locale = guest.locale if guest is not None else "zh"
     return Viewer(chosen, account_id, held[chosen].subject_id, locale=locale)
+
+
+async def hold(unit: Unit, account_id: int) -> None:
+    """Until the commit nobody else gives, takes or begins to use a role. Raises NotFound."""
+    query = select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == account_id)
+    if await unit.db.first(query.with_for_update(key_share=True)) is None:
+        raise NotFound("Account")
 
 
 def _named(open_id: str) -> Role | None:

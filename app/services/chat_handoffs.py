@@ -9,7 +9,8 @@ from app.auth import Role, Viewer
 from app.db import Reader, Unit
 from app.errors import NotFound, WrongState
 from app.ids import receipt_no
-from app.services import chat_log
+from app.rules.audit import Action
+from app.services import audit, chat_log
 from app.services.chat_events import ChatEventValue, Delta, Done, HandoffChanged, HandoffState
 from app.tables.chat import ChatMessageRow, ConversationRow, TicketRow
 from app.tables.columns import table
@@ -60,6 +61,7 @@ async def take(unit: Unit, viewer: Viewer, conversation_id: int) -> None:
     ticket_no = await _move_ticket(unit, conversation_id, "TAKEN")
     event = HandoffChanged(fallback_text="人工客服已接入", state="HUMAN", ticket_no=ticket_no)
     await chat_log.append(unit, conversation_id, None, [event])
+    await audit.note(unit, viewer, Action.TAKE_CONVERSATION, _target(conversation_id))
 
 
 async def say(unit: Unit, viewer: Viewer, conversation_id: int, text: str) -> int:
@@ -84,6 +86,7 @@ async def say(unit: Unit, viewer: Viewer, conversation_id: int, text: str) -> in
         Done(fallback_text=text, writer="HUMAN", answer_id=message_id),
     ]
     await chat_log.append(unit, conversation_id, message_id, events)
+    await audit.note(unit, viewer, Action.ANSWER_CONVERSATION, _target(conversation_id))
     return message_id
 
 
@@ -97,6 +100,7 @@ async def give_back(unit: Unit, viewer: Viewer, conversation_id: int) -> None:
         fallback_text="人工服务已结束，智能客服继续为您服务", state="BOT", ticket_no=ticket_no
     )
     await chat_log.append(unit, conversation_id, None, [event])
+    await audit.note(unit, viewer, Action.RETURN_CONVERSATION, _target(conversation_id))
 
 
 async def state_now(unit: Unit, conversation_id: int) -> HandoffState:
@@ -168,6 +172,10 @@ async def _state(unit: Unit, conversation_id: int) -> HandoffState:
     if state is None:
         raise NotFound("Conversation")
     return state
+
+
+def _target(conversation_id: int) -> tuple[str, int]:
+    return "Conversation", conversation_id
 
 
 async def _move(unit: Unit, conversation_id: int, was: HandoffState, becomes: HandoffState) -> bool:

@@ -19,8 +19,9 @@ from app.errors import (
 )
 from app.events import LiveLikesTallied, LiveMessagePosted, LiveProductPinned, LiveRoomMoved
 from app.rules import live_rooms as rules
+from app.rules.audit import Action
 from app.rules.live_rooms import RoomStatus
-from app.services import group_buys, products
+from app.services import audit, group_buys, products
 from app.services.pages import Listing
 from app.services.sight import leads_to
 from app.statements import Prepared, Shaped, among, bind
@@ -170,6 +171,7 @@ async def schedule(
     )
     for sku_id, price_fen in goods[:MAX_GOODS]:
         await add_product(unit, viewer, room_id=room_id, sku_id=sku_id, live_price_fen=price_fen)
+    await audit.note(unit, viewer, Action.SCHEDULE_LIVE_ROOM, ("LiveRoom", room_id))
     return room_id
 
 
@@ -203,7 +205,7 @@ async def add_product(
             LIVE_PRODUCTS.c.room_id == room_id
         )
     )
-    return await unit.insert(
+    key = await unit.insert(
         insert(LIVE_PRODUCTS).values(
             room_id=room_id,
             product_id=sku.product_id,
@@ -213,6 +215,10 @@ async def add_product(
             is_pinned=False,
         )
     )
+    detail = f"{price} fen"
+    target = "LiveProduct", key
+    await audit.note(unit, viewer, Action.SHELVE_LIVE_PRODUCT, target, detail=detail)
+    return key
 
 
 async def start(unit: Unit, viewer: Viewer, *, room_id: int) -> None:
@@ -251,6 +257,8 @@ async def pin_product(
         )
         if not pinned:
             raise NotFound("LiveProduct")
+    target = ("LiveRoom", room_id) if live_product_id is None else ("LiveProduct", live_product_id)
+    await audit.note(unit, viewer, Action.PIN_LIVE_PRODUCT, target)
     unit.emit(LiveProductPinned(room_id, live_product_id))
 
 
@@ -342,6 +350,7 @@ async def _move(unit: Unit, viewer: Viewer, room_id: int, target: RoomStatus) ->
     )
     if not moved:
         raise WrongState("LiveRoom", room.status)
+    await audit.note(unit, viewer, Action.MOVE_LIVE_ROOM, ("LiveRoom", room_id), detail=target)
     unit.emit(LiveRoomMoved(room_id, target))
 
 

@@ -9,9 +9,10 @@ from sqlalchemy import Row, Select, insert, select, update
 from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import InvalidInput, NotFound, ShipmentRefused, WrongState
+from app.rules.audit import Action
 from app.rules.orders import AUTO_RECEIVE_AFTER, Move, origins
 from app.rules.shipments import CARRIERS, Carrier, ShipmentStatus, status_of
-from app.services import orders, stocks
+from app.services import audit, orders, stocks
 from app.services.orders import LINES, ORDERS
 from app.services.sight import leads_to
 from app.tables.columns import table
@@ -74,6 +75,8 @@ async def ship(
         units_by_sku[sku_id] = units_by_sku.get(sku_id, 0) + units
     await stocks.ship(unit, shipment_id, units_by_sku)
     await _move_order(unit, viewer, order, is_last=_is_last(chosen, left))
+    detail = f"{carrier.code} {waybill}"
+    await audit.note(unit, viewer, Action.SHIP_ORDER, ("Order", order_id), detail=detail)
     return shipment_id
 
 

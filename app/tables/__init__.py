@@ -13,6 +13,7 @@ from app.tables import (
     payments,
     policies,
     products,
+    sessions,
     shipments,
     suppliers,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "payments",
     "policies",
     "products",
+    "sessions",
     "shipments",
     "suppliers",
 ]

@@ -5,17 +5,22 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 
+from app.auth import Tokens
 from app.db import Database
 from app.gateways.files import Files
 from app.gateways.payments import PaymentGateway
-from app.workers import expiries, outbox, refunds, uploads
+from app.workers import expiries, outbox, refunds, sessions, uploads
 
 PAUSE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
 def start(
-    database: Database, payments: PaymentGateway, files: Files, stop: asyncio.Event
+    database: Database,
+    payments: PaymentGateway,
+    files: Files,
+    tokens: Tokens,
+    stop: asyncio.Event,
 ) -> list[asyncio.Task[None]]:
     """The loops as tasks that end soon after `stop` is set."""
     loops: dict[str, Callable[[], Awaitable[None]]] = {
@@ -23,6 +28,7 @@ def start(
         "outbox": lambda: outbox.run(database, stop),
         "refunds": lambda: refunds.run(database, payments, stop),
         "uploads": lambda: uploads.run(database, files, stop),
+        "sessions": lambda: sessions.run(database, tokens, stop),
     }
     return [
         asyncio.create_task(_kept_running(name, loop, stop), name=name)

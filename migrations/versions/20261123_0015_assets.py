@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015_assets"
-down_revision = "0013_product_orders"
+down_revision = "0014_sessions"
 branch_labels = None
 depends_on = None
 

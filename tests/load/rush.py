@@ -2,8 +2,9 @@
 
     python -m tests.load.rush --url http://127.0.0.1:8000 --database-url sqlite:///var/jishi.db
 
-The server has to run with JISHI_DEV=1 on that database. Goods and the activity are prepared by the
-services; people sign in, join, order and pay over HTTP; the outcome is checked by GraphQL and SQL.
+The server has to run with JISHI_DEV=1 on that database, and with JISHI_SIGN_INS_PER_MINUTE=100000
+for all call from one address. Goods and the activity are prepared by the services; people sign in,
+join, order and pay over HTTP; the outcome is checked by GraphQL and SQL.
 """
 
 import argparse

@@ -10,6 +10,8 @@ from tests.serving import process
 
 SMALLER = rush.Size(groups=5, shoppers=15, buyers=24, units=6)
 
+FREELY = {"sign_ins_per_minute": "100000"}  # the shoppers share one address
+
 pytestmark = pytest.mark.slow
 
 
@@ -25,7 +27,7 @@ def test_on_sqlite_nobody_gets_a_seat_or_unit_that_is_not_there(
 ) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'mall.db'}"
     (tmp_path / "mall.db").write_bytes(migrated.read_bytes())
-    with process(url, tmp_path) as address:
+    with process(url, tmp_path, **FREELY) as address:
         rushed(address, url)
 
 
@@ -33,5 +35,5 @@ def test_on_sqlite_nobody_gets_a_seat_or_unit_that_is_not_there(
 def test_on_postgresql_nobody_gets_a_seat_or_unit_that_is_not_there(
     postgres_database: str, tmp_path: Path
 ) -> None:
-    with process(postgres_database, tmp_path) as address:
+    with process(postgres_database, tmp_path, **FREELY) as address:
         rushed(address, postgres_database)

@@ -13,12 +13,14 @@ import pytest
 from graphql import OperationType
 
 from app import ids
+from app.attempts import MemoryAttempts
 from app.auth import Role, Tokens, Viewer
 from app.context import Context, Resources
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.graphql import MallSchema
 from app.ids import CursorSigner
 from app.settings import Settings
+from app.tables.sessions import AuditRow
 from app.workers.answers import Answers
 from llm.protocol import ScriptedEngine
 from resolvers.loaders import Loaders
@@ -80,6 +82,16 @@ class Api:
         async with self.mall.unchanged():
             value = await self.ask(query, viewer, **variables)
         assert "code" in value, value
+        return value
+
+    async def noted(self, query: str, viewer: Viewer = Viewer(), **variables: Any) -> Any:  # noqa: B008
+        """The `Problem` of a refusal that left one line in the audit log and nothing else."""
+        before = await self.mall.rows(AuditRow)
+        async with self.mall.unchanged("audit_log"):
+            value = await self.ask(query, viewer, **variables)
+        assert "code" in value, value
+        (line,) = (await self.mall.rows(AuditRow))[len(before) :]
+        assert line.outcome == "REFUSED"
         return value
 
     @asynccontextmanager
@@ -163,6 +175,7 @@ async def asked(mall: Mall, executors: Executors, *, executor: str) -> AsyncGene
         cursors=CursorSigner(SETTINGS.secret),
         payments=mall.payments,
         platforms=Platforms({DEV: DevPlatform()}),
+        attempts=MemoryAttempts(mall.clock),
         engine=engine,
         answers=answers,
     )

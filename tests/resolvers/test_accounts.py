@@ -41,7 +41,7 @@ async def test_a_dev_code_opens_a_session_of_its_role(api: Api, mall: Mall) -> N
 
 @pytest.mark.parametrize("code", ["", "root", "supplier-99", "consumer-1; drop table accounts"])
 async def test_a_code_of_nobody_is_refused(api: Api, code: str) -> None:
-    problem = await api.problem(LOGIN, code=code)
+    problem = await api.noted(LOGIN, code=code)
     assert problem == {"code": "LOGIN_REFUSED", "message": "登录失败：登录码无效或已过期"}
 
 
@@ -49,7 +49,7 @@ async def test_a_platform_that_is_not_set_up_says_so_in_english(api: Api) -> Non
     problem = await api.problem(LOGIN, Viewer(locale="en"), platform="WECHAT", code="071abc")
     assert problem == {
         "code": "PLATFORM_UNAVAILABLE",
-        "message": "sign-in by WECHAT is not set up here",
+        "message": "sign-in by WECHAT is not available now",
     }
 
 
@@ -70,7 +70,7 @@ async def test_a_refused_sign_in_leaves_the_guests_cart(api: Api, mall: Mall) ->
     product = await mall.product()
     guest = Viewer(guest_key="g-1")
     await mall.add(guest, product.sku_id, 2)
-    assert (await api.problem(LOGIN, guest, code="admin-7"))["code"] == "LOGIN_REFUSED"
+    assert (await api.noted(LOGIN, guest, code="admin-7"))["code"] == "LOGIN_REFUSED"
     assert len((await api.ask(CART, guest))["lines"]) == 1
 
 

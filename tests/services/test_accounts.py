@@ -5,7 +5,7 @@ from asyncio import gather
 import pytest
 
 from app.auth import Role, Viewer
-from app.errors import InvalidInput, LoginRefused, PlatformUnavailable
+from app.errors import InvalidInput, LoginRefused, PlatformUnavailable, RoleNotHeld
 from app.gateways.platforms import DevPlatform, Platforms
 from app.services import accounts, carts
 from app.tables.accounts import AccountRow, AddressRow, IdentityRow
@@ -44,7 +44,7 @@ async def test_an_unknown_dev_consumer_is_made_on_the_fly_and_once(mall: Mall) -
 async def test_a_role_that_is_not_held_is_refused(mall: Mall) -> None:
     await mall.identity(await mall.consumer(), "consumer-1")
     async with mall.unchanged():
-        with pytest.raises(LoginRefused):
+        with pytest.raises(RoleNotHeld):
             await login(mall, "consumer-1", role=Role.ADMIN)
 
 
