@@ -152,6 +152,7 @@ KINDS: dict[str, tuple[str, Callable[[World, Any], Facts]]] = {
     "Account": ("accounts", lambda _, row: owned(row.id)),
     "Address": ("addresses", lambda _, row: owned(row.account_id)),
     "Asset": ("assets", lambda _, row: owned(row.owner_id)),
+    "AuditEntry": ("audit_log", lambda _, __: Facts()),
     "Cart": ("carts", _cart),
     "CartLine": ("cart_lines", _like("cart_id", "carts", _cart)),
     "Category": ("categories", lambda _, __: Facts(public=True)),

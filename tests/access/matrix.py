@@ -34,6 +34,7 @@ NODES = """
 Account             -       -       own         own         own              own         own         all         all
 Address             -       -       own         own         own              own         own         own         own
 Asset               -       -       own         own         own              own         own         all         all
+AuditEntry          -       -       -           -           -                -           -           -           all
 Cart                -       own     own         own         own              own         own         own         own
 CartLine            -       own     own         own         own              own         own         own         own
 Category            public  public  public      public      public           public      public      all         all
@@ -64,6 +65,7 @@ Trade               -       -       own         own         own              own
 
 ROOTS = """
                                 guest           cart            consumer        other           distributor     supplier        supplier2       agent           admin
+Query.auditLog                  401             401             403             403             403             403             403             403             ok
 Query.cart                      null            ok              ok              ok              null            null            null            null            null
 Query.categories                ok              ok              ok              ok              ok              ok              ok              ok              ok
 Query.conversations             401             401             ok              ok              ok              ok              ok              ok              ok
@@ -84,19 +86,25 @@ Mutation.cancelReply            404             404             404             
 Mutation.cancelTrade            401             401             404             404             404             404             404             404             404
 Mutation.confirmOrder           404             404             404             404             404             404             404             404             404
 Mutation.endLiveRoom            401             401             403             403             404             404             404             403             404
+Mutation.grantRole              401             401             403             403             403             403             403             403             404
 Mutation.joinGroupBuy           401             401             404             404             404             403             403             403             403
 Mutation.likeLiveRoom           404             404             404             404             404             404             404             404             404
 Mutation.loginWithCode          LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED
+Mutation.logout                 404             404             404             404             404             404             404             404             404
+Mutation.logoutEverywhere       401             401             ok              ok              ok              ok              ok              ok              ok
 Mutation.openGroupBuy           401             401             404             404             404             403             403             403             403
 Mutation.payTrade               401             401             404             404             404             404             404             404             404
 Mutation.pinLiveProduct         401             401             403             403             404             404             404             403             404
 Mutation.placeTrade             401             401             SKU_UNAVAILABLE CART_EMPTY      CART_EMPTY      403             403             403             403
 Mutation.postLiveMessage        401             401             404             404             404             404             404             404             404
+Mutation.refreshSession         SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED
 Mutation.removeCartLine         404             404             404             404             404             404             404             404             404
+Mutation.revokeRole             401             401             403             403             403             403             403             403             404
 Mutation.scheduleLiveRoom       401             401             403             403             INVALID_INPUT   INVALID_INPUT   INVALID_INPUT   403             INVALID_INPUT
 Mutation.sendMessage            401             401             404             404             404             404             404             404             404
 Mutation.shipOrder              401             401             403             403             403             404             404             403             403
 Mutation.startLiveRoom          401             401             403             403             404             404             404             403             404
+Mutation.switchRole             401             401             ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD
 Mutation.updateCartLine         404             404             404             404             404             404             404             404             404
 Subscription.chat               401             401             404             404             404             404             404             404             404
 Subscription.chatEvents         404             404             404             404             404             404             404             404             404
@@ -113,6 +121,7 @@ def _mutation(name: str, *, given: str = "", kind: str = "") -> str:
 
 
 ASKS: dict[str, tuple[str, str]] = {
+    "Query.auditLog": ("", "{ auditLog { nodes { id } } }"),
     "Query.cart": ("", "{ cart { id } }"),
     "Query.categories": ("", "{ categories { id } }"),
     "Query.conversations": ("", "{ conversations { id } }"),
@@ -137,6 +146,10 @@ ASKS: dict[str, tuple[str, str]] = {
     "Mutation.cancelTrade": ("Trade", _mutation("cancelTrade", kind='tradeId: "$id"')),
     "Mutation.confirmOrder": ("Order", _mutation("confirmOrder", kind='orderId: "$id"')),
     "Mutation.endLiveRoom": ("LiveRoom", _mutation("endLiveRoom", kind='roomId: "$id"')),
+    "Mutation.grantRole": (
+        "Account",
+        _mutation("grantRole", kind='accountId: "$id"', given="role: AGENT"),
+    ),
     "Mutation.joinGroupBuy": (
         "GroupBuy",
         _mutation(
@@ -145,6 +158,8 @@ ASKS: dict[str, tuple[str, str]] = {
     ),
     "Mutation.likeLiveRoom": ("LiveRoom", _mutation("likeLiveRoom", kind='roomId: "$id"')),
     "Mutation.loginWithCode": ("", _mutation("loginWithCode", given='platform: DEV, code: "x"')),
+    "Mutation.logout": ("", _mutation("logout", given='refreshToken: "x"')),
+    "Mutation.logoutEverywhere": ("", _mutation("logoutEverywhere", given="keepThis: true")),
     "Mutation.openGroupBuy": (
         "GroupBuyActivity",
         _mutation(
@@ -164,7 +179,12 @@ ASKS: dict[str, tuple[str, str]] = {
         "LiveRoom",
         _mutation("postLiveMessage", kind='roomId: "$id"', given='text: "你好"'),
     ),
+    "Mutation.refreshSession": ("", _mutation("refreshSession", given='refreshToken: "x"')),
     "Mutation.removeCartLine": ("CartLine", _mutation("removeCartLine", kind='lineId: "$id"')),
+    "Mutation.revokeRole": (
+        "Account",
+        _mutation("revokeRole", kind='accountId: "$id"', given="role: AGENT"),
+    ),
     "Mutation.scheduleLiveRoom": (
         "",
         _mutation("scheduleLiveRoom", given='title: "", startsAt: "2026-03-03T00:00:00Z"'),
@@ -182,6 +202,7 @@ ASKS: dict[str, tuple[str, str]] = {
         ),
     ),
     "Mutation.startLiveRoom": ("LiveRoom", _mutation("startLiveRoom", kind='roomId: "$id"')),
+    "Mutation.switchRole": ("", _mutation("switchRole", given="role: GUEST")),
     "Mutation.updateCartLine": (
         "CartLine",
         _mutation("updateCartLine", kind='lineId: "$id"', given="quantity: 2"),
