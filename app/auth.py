@@ -35,6 +35,7 @@ class Viewer:
     subject_id: int | None = None
     guest_key: str | None = None
     locale: Locale = "zh"
+    expires_at: float | None = field(default=None, compare=False)  # POSIX time of the token's end
 
     @property
     def account_id(self) -> int:
@@ -110,15 +111,17 @@ class Tokens:
                 issuer=ISSUER,
                 options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
             )
+            expires = float(claims["exp"])
             viewer = Viewer(
                 role=Role(claims["role"]),
                 id=int(claims["sub"]) or None,
                 subject_id=claims.get("own"),
                 guest_key=claims.get("guest"),
+                expires_at=expires,
             )
-            return viewer, float(claims["exp"])
         except (jwt.InvalidTokenError, KeyError, ValueError, TypeError):
             raise InvalidToken from None
+        return viewer, expires
 
 
 def new_guest(locale: Locale = "zh") -> Viewer:

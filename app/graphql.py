@@ -167,7 +167,7 @@ def coded(error: GraphQLError, locale: Locale) -> None:
         extensions["code"] = "LAGGING"
     elif isinstance(cause, CannotGetOperationTypeError):
         error.message = cause.as_http_error_reason()
-        extensions["code"] = "GRAPHQL_VALIDATION_FAILED"
+        extensions["code"] = "UNKNOWN_OPERATION"
     elif cause is None or isinstance(cause, GraphQLError):
         extensions.setdefault(
             "code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"

@@ -24,6 +24,7 @@ from app.edge import health, playground
 from app.edge.body_limit import BodyLimit
 from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
+from app.edge.persisted import Persisted, read_manifest
 from app.edge.response_cache import ResponseCache
 from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import DEV, DevPlatform, Platforms
@@ -127,14 +128,19 @@ def _keep_true(cache: ResponseCache, resources: Resources) -> list[asyncio.Task[
 
 
 def create_app(settings: Settings, **twins: Any) -> Starlette:
-    """The ASGI application; `twins` are the keyword arguments of `open_resources`."""
+    """The ASGI application; `twins` are the keyword arguments of `open_resources`.
+
+    Raises BadSetting for a manifest of documents that cannot be read.
+    """
     schema, endpoint = graphql.build(), _GraphQL()
+    manifest = read_manifest(settings.manifest)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         async with open_resources(settings, **twins) as resources:
             cache = ResponseCache(ttl_s=settings.response_cache_s)
-            endpoint.endpoint = Endpoint(schema, resources, cache)
+            persisted = Persisted(settings.documents, manifest)
+            endpoint.endpoint = Endpoint(schema, resources, cache, persisted)
             stop = asyncio.Event()
             loops = background.start(resources.database, resources.payments, stop)
             loops.append(asyncio.create_task(asyncio.to_thread(search.warm_up), name="warm-up"))

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import cast, get_args
 
@@ -19,6 +20,14 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 class BadSetting(Exception):
     """A setting has a wrong value; the message names it and says what is wanted."""
+
+
+class DocumentMode(StrEnum):
+    """Any text; any text, remembered by its hash; the manifest's texts and no others."""
+
+    OPEN = "open"
+    APQ = "apq"
+    TRUSTED = "trusted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +48,8 @@ class Settings:
     playground: Path = Path(__file__).parent.parent / "clients" / "playground" / "dist"
     body_limit: int = 256 * 1024
     frame_limit: int = 64 * 1024
+    documents: DocumentMode = DocumentMode.OPEN
+    manifest: Path | None = None  # of documents by their ids
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -56,6 +67,8 @@ class Settings:
             log_level=_log_level(env.get("JISHI_LOG_LEVEL", "INFO")),
             access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
             response_cache_s=_seconds(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
+            documents=_documents(env.get("JISHI_DOCUMENTS") or "open", env.get("JISHI_MANIFEST")),
+            manifest=_manifest(env.get("JISHI_MANIFEST")),
         )
 
 
@@ -115,6 +128,22 @@ def _model(value: str) -> str:
     if value != str(SHIPPED_MODEL) and not Path(value).is_file():
         raise BadSetting("JISHI_MODEL names no file; give a GGUF, an http(s) URL, or none")
     return value
+
+
+def _documents(value: str, manifest: str | None) -> DocumentMode:
+    try:
+        mode = DocumentMode(value.lower())
+    except ValueError:
+        raise BadSetting(f"JISHI_DOCUMENTS must be open, apq or trusted, not {value!r}") from None
+    if mode is DocumentMode.TRUSTED and not manifest:
+        raise BadSetting("JISHI_DOCUMENTS=trusted needs JISHI_MANIFEST, a file of documents")
+    return mode
+
+
+def _manifest(value: str | None) -> Path | None:
+    if value and not Path(value).is_file():
+        raise BadSetting("JISHI_MANIFEST names no file")
+    return Path(value) if value else None
 
 
 def _secret(value: str | None, *, is_dev: bool) -> str:

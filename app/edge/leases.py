@@ -1,0 +1,56 @@
+"""How much one caller may hold open, and until when."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from app.auth import Viewer
+from app.context import Context
+from app.edge.refusals import TooManyStreams
+
+PER_SOCKET = 50  # operations under way on one websocket
+PER_USER = 10  # websockets; a shopper has one, or two while a dead one is noticed
+STREAMS_PER_USER = 50  # over HTTP
+PER_ADDRESS = 1000  # of either, by unnamed callers: many shoppers may share a carrier's address
+
+
+class Bounds:
+    """Counts what callers hold open in this process."""
+
+    def __init__(self) -> None:
+        self._held: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @contextmanager
+    def hold(self, kind: str, viewer: Viewer, address: str, most: int) -> Generator[None]:
+        """One more of a kind for the caller. Raises TooManyStreams."""
+        name = _named(viewer)
+        most, key = (PER_ADDRESS, address) if name is None else (most, name)
+        key = f"{kind} of {key}"
+        if self._held[key] >= most:
+            raise TooManyStreams(limit=most)
+        self._held[key] += 1
+        try:
+            yield
+        finally:
+            self._held[key] -= 1
+            if not self._held[key]:
+                del self._held[key]
+
+
+async def ended(context: Context) -> None:
+    """Returns when the caller's token is valid no more; never for callers without one."""
+    expires_at = context.viewer.expires_at
+    if expires_at is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(expires_at - context.resources.clock().timestamp())
+
+
+def _named(viewer: Viewer) -> str | None:
+    if viewer.id is not None:
+        return f"account {viewer.id}"
+    return None if viewer.guest_key is None else f"guest {viewer.guest_key}"
