@@ -66,6 +66,7 @@ class Context:
     resources: Resources
     load: Load
     request_id: str = ""
+    address: str = ""  # of the caller, or of the caller's network
     connection_params: Mapping[str, Any] = field(default_factory=dict)
     refusal: RequestError | None = None  # why a websocket's operations are refused
     place: Place | None = None  # of transports that carry it themselves, like Last-Event-ID

@@ -69,6 +69,19 @@ class Server:
             assert ack["type"] == "connection_ack"
             yield Socket(raw)
 
+    async def raw_status(self, head: bytes) -> int:
+        """The status of a request that no client would send; `head` is without its empty line."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(head + b"\r\n")
+        async with asyncio.timeout(5):
+            line = await reader.readline()
+        writer.close()
+        return int(line.split()[1])
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     async def deserted(self, topic: str) -> None:
         """Waits until nobody listens to the topic; fails after five seconds."""
         async with asyncio.timeout(5):

@@ -114,7 +114,8 @@ class Endpoint(GraphQL[Context, None]):
         text = self.persisted.text(operation)
         mark = self._cache.mark()
         load = Pointers(self._resources.database, viewer)
-        context = Context(viewer, self._resources, load, scope.get("request_id", ""))
+        asked_by = scope.get("request_id", ""), address_of(scope)
+        context = Context(viewer, self._resources, load, *asked_by)
         may_keep = is_anonymous and self._cache.ttl_s > 0
         try:
             plan = self.documents.plan(text, operation.name)
@@ -144,7 +145,7 @@ class Endpoint(GraphQL[Context, None]):
         authorization = given.get(b"authorization", b"").decode("latin-1")
         guest = given.get(b"x-guest-token", b"").decode("latin-1")
         viewer = self._viewer(authorization, guest, locale)
-        context = self._context(viewer, scope.get("request_id", ""))
+        context = self._context(viewer, scope)
         text = self.persisted.text(operation)
         kind = self.documents.look_up(text, operation.name).operation
         is_stream = kind is OperationType.SUBSCRIPTION
@@ -159,8 +160,7 @@ class Endpoint(GraphQL[Context, None]):
             return
         assert media.stream is not None
         context.place = Place(after=given.get(b"last-event-id", b"").decode("latin-1") or None)
-        address = (scope.get("client") or ("",))[0]
-        with self.bounds.hold("streams", viewer, address, STREAMS_PER_USER):
+        with self.bounds.hold("streams", context, STREAMS_PER_USER):
             results = await self.schema.stream(
                 text,
                 variable_values=operation.variables,
@@ -191,7 +191,7 @@ class Endpoint(GraphQL[Context, None]):
             )
         except InvalidToken as invalid:
             viewer, refused = Viewer(locale=locale), invalid
-        context = self._context(viewer, request.scope.get("request_id", ""))
+        context = self._context(viewer, request.scope)
         context.refusal = refused
         return context
 
@@ -216,12 +216,13 @@ class Endpoint(GraphQL[Context, None]):
         except orjson.JSONDecodeError as bad:
             raise json.JSONDecodeError(bad.msg, "", 0) from None
 
-    def _context(self, viewer: Viewer, request_id: str) -> Context:
+    def _context(self, viewer: Viewer, scope: Scope) -> Context:
         return Context(
             viewer=viewer,
             resources=self._resources,
             load=Loaders(self._resources.database, viewer),
-            request_id=request_id,
+            request_id=scope.get("request_id", ""),
+            address=address_of(scope),
         )
 
     def _viewer(self, authorization: object, guest: object, locale: Locale) -> Viewer:
@@ -238,6 +239,12 @@ class Endpoint(GraphQL[Context, None]):
                 raise InvalidToken
             return viewer
         return Viewer(locale=locale)
+
+
+def address_of(scope: Scope) -> str:
+    """Where a request comes from; "" behind a Unix socket."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 async def _send(send: Send, media: Media, status: int, body: bytes, caching: Headers) -> None:

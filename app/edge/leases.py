@@ -25,10 +25,10 @@ class Bounds:
         return len(self._held)
 
     @contextmanager
-    def hold(self, kind: str, viewer: Viewer, address: str, most: int) -> Generator[None]:
+    def hold(self, kind: str, context: Context, most: int) -> Generator[None]:
         """One more of a kind for the caller. Raises TooManyStreams."""
-        name = _named(viewer)
-        most, key = (PER_ADDRESS, address) if name is None else (most, name)
+        name = _named(context.viewer)
+        most, key = (PER_ADDRESS, context.address) if name is None else (most, name)
         key = f"{kind} of {key}"
         if self._held[key] >= most:
             raise TooManyStreams(limit=most)
@@ -43,11 +43,17 @@ class Bounds:
 
 async def ended(context: Context) -> None:
     """Returns when the caller's token is valid no more; never for callers without one."""
-    expires_at = context.viewer.expires_at
-    if expires_at is None:
+    left = left_s(context)
+    if left is None:
         await asyncio.Event().wait()
     else:
-        await asyncio.sleep(expires_at - context.resources.clock().timestamp())
+        await asyncio.sleep(left)
+
+
+def left_s(context: Context) -> float | None:
+    """How long the caller's token is valid; None without one."""
+    expires_at = context.viewer.expires_at
+    return None if expires_at is None else expires_at - context.resources.clock().timestamp()
 
 
 def _named(viewer: Viewer) -> str | None:

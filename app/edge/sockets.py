@@ -84,12 +84,9 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         await super().handle_connection_init(message)
         if not is_first or not self.connection_acknowledged:
             return
-        client = self.websocket.ws.client
-        address = "" if client is None else client.host
         try:
-            self._held.enter_context(
-                self.shared.bounds.hold("sockets", self.context.viewer, address, PER_USER)
-            )
+            holding = self.shared.bounds.hold("sockets", self.context, PER_USER)
+            self._held.enter_context(holding)
         except TooManyStreams as refused:
             await self.websocket.close(TOO_MANY, refused.code)
             return
