@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 MODEL_PACKAGE := $(VENV)/.llama
 INSTALLED := $(VENV)/.installed
 PLAYGROUND := clients/playground
+CONFORMANCE := clients/conformance
 
 # Portable build of llama.cpp: AMX off (gcc < 13.2 miscompiles it), AVX512 where the machine has it.
 AVX512 := $(shell grep -qw avx512_vnni /proc/cpuinfo 2>/dev/null && echo "-DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON")
 LLAMA_FLAGS := -DGGML_NATIVE=OFF $(AVX512) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS=OFF -DLLAMA_CURL=OFF
 
-.PHONY: run test check format schema playground seed bench fuzz train clean
+.PHONY: run test check conformance format schema playground seed bench fuzz train clean
 
 run: $(INSTALLED) playground-if-npm
 	JISHI_DEV=$${JISHI_DEV:-1} exec $(BIN)/jishi serve --ready
@@ -25,6 +26,10 @@ check: $(INSTALLED)
 	$(BIN)/lint-imports
 	JISHI_DEV=1 $(BIN)/jishi migrate --check
 	JISHI_DEV=1 $(BIN)/jishi schema --check
+
+# graphql-http's 61 audits, npm graphql-ws and graphql-sse, raw frames; on a server of its own.
+conformance: $(INSTALLED)
+	cd $(CONFORMANCE) && npm install --no-audit --no-fund --loglevel=error && node run.mjs ../../$(BIN)/jishi
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
@@ -75,4 +80,4 @@ train: $(INSTALLED)
 	$(BIN)/python -m llm.training
 
 clean:
-	rm -rf $(VENV) var $(PLAYGROUND)/node_modules $(PLAYGROUND)/dist
+	rm -rf $(VENV) var $(PLAYGROUND)/node_modules $(PLAYGROUND)/dist $(CONFORMANCE)/node_modules

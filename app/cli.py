@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import uvicorn
 import uvloop
 from tqdm import tqdm
 
@@ -17,6 +16,7 @@ from app import graphql, migrate, seed, terminal
 from app.bus import MemoryBus
 from app.clock import utc_now
 from app.db import Database
+from app.edge import server
 from app.main import check_servers, create_app
 from app.settings import BadSetting, Settings
 from app.telemetry import start_logging
@@ -90,21 +90,7 @@ def _serve(given: argparse.Namespace, settings: Settings) -> int:
     print(WELCOME.format(**place, playground=playground, sign_in=sign_in), flush=True)
     application = create_app(settings)
     _settle_memory()
-    uvicorn.run(
-        application,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        ws="websockets-sansio",
-        ws_max_size=settings.frame_limit,
-        ws_per_message_deflate=False,
-        ws_ping_interval=20,
-        ws_ping_timeout=20,
-        timeout_graceful_shutdown=10,
-        timeout_keep_alive=75,  # longer than clients keep an idle connection for another request
-    )
-    return 0
+    return 0 if server.serve(application, settings) else 3
 
 
 def _settle_memory() -> None:

@@ -53,6 +53,14 @@ class Load(Protocol):
 
 
 @dataclass(slots=True)
+class Place:
+    """Where a resumable stream stands: what its caller has seen already, and the last event."""
+
+    after: str | None = None  # a cursor that counts in place of the argument `after`
+    last: str | None = None
+
+
+@dataclass(slots=True)
 class Context:
     """One operation, or one event of a subscription: never kept longer than that."""
 
@@ -63,6 +71,17 @@ class Context:
     address: str = ""  # of the caller, or of the caller's network
     connection_params: Mapping[str, Any] = field(default_factory=dict)
     refusal: RequestError | None = None  # why a websocket's operations are refused
+    place: Place | None = None  # of transports that carry it themselves, like Last-Event-ID
+
+    def resumed(self, after: str | None) -> str | None:
+        """The cursor to go on from: the transport's, else the argument `after`."""
+        return after if self.place is None else self.place.after or after
+
+    def reached(self, cursor: str) -> str:
+        """Tells the transport where the stream stands; the cursor itself."""
+        if self.place is not None:
+            self.place.last = cursor
+        return cursor
 
     def for_operation(self) -> Context:
         """A context of its own, with empty loaders: what a socket has read goes stale."""

@@ -178,7 +178,7 @@ def coded(error: GraphQLError, locale: Locale) -> None:
         extensions["code"] = "LAGGING"
     elif isinstance(cause, CannotGetOperationTypeError):
         error.message = cause.as_http_error_reason()
-        extensions["code"] = "GRAPHQL_VALIDATION_FAILED"
+        extensions["code"] = "UNKNOWN_OPERATION"
     elif isinstance(cause, InvalidOperationTypeError):
         error.message = cause.as_http_error_reason("GET")
         extensions["code"] = "METHOD_NOT_ALLOWED"

@@ -25,6 +25,7 @@ from app.edge.body_limit import BodyLimit
 from app.edge.cors import Cors
 from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
+from app.edge.persisted import Persisted, read_manifest
 from app.edge.response_cache import ResponseCache
 from app.gateways import vendors
 from app.gateways.files import Files
@@ -139,14 +140,19 @@ def _keep_true(cache: ResponseCache, resources: Resources) -> list[asyncio.Task[
 
 
 def create_app(settings: Settings, **twins: Any) -> Starlette:
-    """The ASGI application; `twins` are the keyword arguments of `open_resources`."""
+    """The ASGI application; `twins` are the keyword arguments of `open_resources`.
+
+    Raises BadSetting for a manifest of documents that cannot be read.
+    """
     schema, endpoint, files = graphql.build(), _GraphQL(), Files(settings.uploads)
+    manifest = read_manifest(settings.manifest)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:
         async with open_resources(settings, **twins) as resources:
             cache = ResponseCache(ttl_s=settings.response_cache_s)
-            endpoint.endpoint = Endpoint(schema, resources, cache)
+            persisted = Persisted(settings.documents, manifest)
+            endpoint.endpoint = Endpoint(schema, resources, cache, persisted)
             stop = asyncio.Event()
             loops = background.start(
                 resources.database, resources.payments, files, resources.tokens, stop

@@ -34,6 +34,14 @@ class BadSetting(Exception):
     """A setting has a wrong value; the message names it and says what is wanted."""
 
 
+class DocumentMode(StrEnum):
+    """Any text; any text, remembered by its hash; the manifest's texts and no others."""
+
+    OPEN = "open"
+    APQ = "apq"
+    TRUSTED = "trusted"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`model` is a GGUF file, an http(s) URL of an OpenAI-compatible server, or `none`.
@@ -71,6 +79,9 @@ class Settings:
     def __post_init__(self) -> None:
         if self.profile is Profile.PRODUCTION and (wrong := _unfit(self)):
             raise BadSetting(f"in production, usual without JISHI_DEV=1: {'; '.join(wrong)}")
+
+    documents: DocumentMode = DocumentMode.OPEN
+    manifest: Path | None = None  # of documents by their ids
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -111,6 +122,8 @@ class Settings:
             profile=profile,
             introspection=_choice(env, "JISHI_INTROSPECTION", policy),
             origins=_origins(env.get("JISHI_ORIGINS")),
+            documents=_documents(env.get("JISHI_DOCUMENTS") or "open", env.get("JISHI_MANIFEST")),
+            manifest=_manifest(env.get("JISHI_MANIFEST")),
         )
 
 
@@ -209,6 +222,22 @@ def _model(value: str) -> str:
     if value != str(SHIPPED_MODEL) and not Path(value).is_file():
         raise BadSetting("JISHI_MODEL names no file; give a GGUF, an http(s) URL, or none")
     return value
+
+
+def _documents(value: str, manifest: str | None) -> DocumentMode:
+    try:
+        mode = DocumentMode(value.lower())
+    except ValueError:
+        raise BadSetting(f"JISHI_DOCUMENTS must be open, apq or trusted, not {value!r}") from None
+    if mode is DocumentMode.TRUSTED and not manifest:
+        raise BadSetting("JISHI_DOCUMENTS=trusted needs JISHI_MANIFEST, a file of documents")
+    return mode
+
+
+def _manifest(value: str | None) -> Path | None:
+    if value and not Path(value).is_file():
+        raise BadSetting("JISHI_MANIFEST names no file")
+    return Path(value) if value else None
 
 
 def _secret(value: str | None, *, profile: Profile, is_dev: bool) -> str:

@@ -167,7 +167,7 @@ def _event(context: Context, conversation_id: int, payload: dict[str, Any]) -> C
         payload["kind"],
         payload["data"],
         seq=payload["seq"],
-        cursor=_cursor(context, conversation_id, payload["seq"]),
+        cursor=context.reached(_cursor(context, conversation_id, payload["seq"])),
         conversation_id=strawberry.ID(ids.encode("Conversation", conversation_id)),
         message_id=None
         if message_id is None
@@ -181,6 +181,7 @@ def _cursor(context: Context, conversation_id: int, seq: int) -> str:
 
 
 def _seq(context: Context, conversation_id: int, after: str | None) -> int:
+    after = context.resumed(after)
     if after is None:
         return 0
     values = context.resources.cursors.read(conversation_topic(conversation_id), after)

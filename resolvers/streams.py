@@ -7,7 +7,8 @@ from schema.common import StreamGap
 
 
 def position_after(context: Context, topic: str, after: str | None) -> tuple[str, str] | None:
-    """(epoch, position) that an `after` cursor of this topic carries. Raises BadCursor."""
+    """(epoch, position) that the cursor to go on from carries. Raises BadCursor."""
+    after = context.resumed(after)
     if after is None:
         return None
     values = context.resources.cursors.read(topic, after)
@@ -18,7 +19,7 @@ def position_after(context: Context, topic: str, after: str | None) -> tuple[str
 
 def cursor(context: Context, topic: str, place: Delivery | Gap | tuple[str, str]) -> str:
     epoch, position = place if isinstance(place, tuple) else (place.epoch, place.position)
-    return context.resources.cursors.sign(topic, [epoch, position])
+    return context.reached(context.resources.cursors.sign(topic, [epoch, position]))
 
 
 def gap(context: Context, topic: str, place: Gap) -> StreamGap:

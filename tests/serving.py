@@ -19,12 +19,13 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 
 from app import ids
 from app.bus import MemoryBus
 from app.context import Resources
+from app.edge.server import STALLED_S, configured, impatient
+from app.edge.server import Server as WebServer
 from app.main import create_app
 from app.settings import Settings
 from llm.protocol import ScriptedEngine
@@ -78,6 +79,19 @@ class Server:
             assert ack["type"] == "connection_ack"
             yield Socket(raw)
 
+    async def raw_status(self, head: bytes) -> int:
+        """The status of a request that no client would send; `head` is without its empty line."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(head + b"\r\n")
+        async with asyncio.timeout(5):
+            line = await reader.readline()
+        writer.close()
+        return int(line.split()[1])
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     async def deserted(self, topic: str) -> None:
         """Waits until nobody listens to the topic; fails after five seconds."""
         async with asyncio.timeout(5):
@@ -119,27 +133,22 @@ class Socket:
 
 @asynccontextmanager
 async def served(
-    database_url: str, *, engine: ScriptedEngine | None = None, **settings: Any
+    database_url: str,
+    *,
+    engine: ScriptedEngine | None = None,
+    config: dict[str, Any] | None = None,
+    stalled_s: float = STALLED_S,
+    **settings: Any,
 ) -> AsyncGenerator[Server]:
     """The application with DEV sign-in and a scripted engine, and a `Mall` over its resources."""
     settings.setdefault("sign_ins_per_minute", 10_000)  # all tests of a file share an address
     given = Settings(database_url=database_url, is_dev=True, model="none", **settings)
     app = create_app(given, engine=engine or ScriptedEngine())
     port = free_port()
-    config = uvicorn.Config(
-        app,
-        host="127.0.0.1",
-        port=port,
-        log_config=None,
-        access_log=False,
-        lifespan="on",
-        ws="websockets-sansio",
-        ws_max_size=given.frame_limit,
-        ws_per_message_deflate=False,
-        timeout_graceful_shutdown=2,
-    )
-    server = uvicorn.Server(config)
-    running = asyncio.create_task(server.serve(sockets=[_listening(port)]))
+    options = {"port": port, "lifespan": "on", "timeout_graceful_shutdown": 2}
+    server = WebServer(configured(app, given, **options | (config or {})))
+    listening = impatient(_listening(port), stalled_s)
+    running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         assert not running.done(), running.exception()
         await asyncio.sleep(0.01)

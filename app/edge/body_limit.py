@@ -2,7 +2,8 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.edge.endpoint import refusal
+from app.edge.operations import heads
+from app.edge.refusals import BodyTooLarge, locale_of, refusal
 
 _LONGEST_NUMBER = 18  # digits of a length that is worth reading
 
@@ -55,5 +56,5 @@ class BodyLimit:
         return length.isdigit() and len(length) <= _LONGEST_NUMBER and int(length) <= self._limit
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = refusal(413, "BODY_TOO_LARGE", f"at most {self._limit} bytes")
+        answer = refusal(BodyTooLarge(limit=self._limit), locale_of(heads(scope)))
         await answer(scope, receive, send)

@@ -5,7 +5,14 @@ import sys
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, specified_rules
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+)
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
@@ -123,6 +130,8 @@ class Documents:
             operation = get_operation_type(ast, operation_name)
         except RuntimeError:
             operation = None
+        if operation_name is None and _operations_in(ast) > 1:
+            errors, operation = [*errors, _nameless()], None
         size += ast.token_count * TOKEN_BYTES + len(errors) * ERROR_BYTES
         return Document(ast, errors, operation, size, asks_for_schema=asks_for_schema(ast))
 
@@ -135,6 +144,16 @@ class Documents:
         if isinstance(made, Reason):
             _log.debug("no plan: %s, %s", made.code, made.text)
         return made
+
+
+def _operations_in(ast: DocumentNode) -> int:
+    return sum(isinstance(one, OperationDefinitionNode) for one in ast.definitions)
+
+
+def _nameless() -> GraphQLError:
+    """GraphQL runs no operation of several that is not named."""
+    message = "operationName must say which operation of the document to run"
+    return GraphQLError(message, extensions={"code": "OPERATION_NAME_REQUIRED"})
 
 
 class _Kept:

@@ -1,99 +1,83 @@
-"""/graphql over HTTP, SSE and websocket: strawberry's view with our viewers, JSON and refusals."""
+"""/graphql: who asks, for what, and by which of the transports the answer leaves."""
 
 import json
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import orjson
-from cross_web import HTTPException
-from graphql import GraphQLError
 from graphql import OperationType as OperationKind
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import Receive, Scope, Send
-from starlette.websockets import WebSocket, WebSocketDisconnect
-from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
-from strawberry.http.exceptions import WebSocketDisconnected
-from strawberry.schema.exceptions import InvalidOperationTypeError
-from strawberry.subscriptions import GRAPHQL_SSE_PROTOCOL, GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
-    BaseGraphQLTransportWSHandler,
-)
-from strawberry.types.execution import ExecutionResult
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from app.auth import Role, Viewer
-from app.context import Context, Resources
+from app.context import Context, Place, Resources
 from app.edge.documents import Documents
-from app.edge.operations import asked, heads, posted, read_body, replayed
+from app.edge.leases import STREAMS_PER_USER, Bounds
+from app.edge.multipart import MultipartSubscription
+from app.edge.negotiation import Accepted, Media, accepted
+from app.edge.operations import Operation, asked, heads, posted, read_body
+from app.edge.persisted import Persisted
+from app.edge.refusals import (
+    MutationByGet,
+    StreamRequired,
+    locale_for,
+    locale_of,
+    refusal,
+)
 from app.edge.response_cache import ResponseCache
+from app.edge.results import Result, failure, masked, payload_of, status_of, unexecuted
+from app.edge.sockets import SocketHandler, TextAdapter
+from app.edge.sse import ServerSentEvents
+from app.edge.streams import Wire, follow
 from app.errors import InvalidToken, Locale, RequestError
-from app.graphql import MallSchema, coded
+from app.graphql import MallSchema
 from app.plan import Pointers
 from resolvers.loaders import Loaders
 
-STREAMS_PER_SOCKET = 50
 INIT_WAIT = timedelta(seconds=10)
-_REASONS = {
-    400: "BAD_REQUEST",
-    404: "NOT_FOUND",
-    405: "METHOD_NOT_ALLOWED",
-    415: "UNSUPPORTED_TYPE",
-}
 _ALLOWED = {"GET": {OperationKind.QUERY}, "POST": {OperationKind.QUERY, OperationKind.MUTATION}}
+_WIRES: dict[Media, Wire] = {
+    Media.SSE: ServerSentEvents(),
+    Media.MULTIPART: MultipartSubscription(),
+}
 Headers = tuple[tuple[bytes, bytes], ...]
 _PRIVATE: Headers = ((b"cache-control", b"no-store"),)
-_VARY = b"Accept-Language, Authorization, X-Guest-Token, Origin"
-_STREAMS = (
-    "a subscription needs a stream: the websocket protocol graphql-transport-ws, or "
-    "Accept: text/event-stream"
-)
-
-
-class TextAdapter(ASGIWebSocketAdapter):
-    """Sends text frames, which is what the protocol asks for, in orjson's encoding."""
-
-    async def send_json(self, message: Mapping[str, object]) -> None:
-        try:
-            await self.ws.send_text(orjson.dumps(message).decode())
-        except WebSocketDisconnect as gone:
-            raise WebSocketDisconnected from gone
-
-
-class TransportHandler(BaseGraphQLTransportWSHandler[Context, None]):
-    """graphql-transport-ws, closing with 4400 on frames that are no messages."""
-
-    async def handle_message(self, message: Any) -> None:
-        if not _is_message(message):
-            await self.handle_invalid_message("Failed to parse message")
-            return
-        await super().handle_message(message)
-
-    @staticmethod
-    def _get_pre_execution_close_reason(_error: object) -> str | None:
-        return None  # a failed operation answers `error` and leaves the socket to the others
+_VARY = b"Accept, Accept-Language, Authorization, X-Guest-Token, Origin"
+_TYPES = {one: one.value.encode() for one in (Media.JSON, Media.RESPONSE)}
 
 
 class Endpoint(GraphQL[Context, None]):
-    """One endpoint for queries, mutations and subscriptions."""
+    """One endpoint for queries, mutations and subscriptions; strawberry opens its websockets."""
 
     websocket_adapter_class = TextAdapter
-    graphql_transport_ws_handler_class = TransportHandler
+    graphql_transport_ws_handler_class = SocketHandler
 
-    def __init__(self, schema: MallSchema, resources: Resources, cache: ResponseCache) -> None:
+    def __init__(
+        self,
+        schema: MallSchema,
+        resources: Resources,
+        cache: ResponseCache,
+        persisted: Persisted | None = None,
+    ) -> None:
         super().__init__(
             schema,
             graphql_ide=None,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL, GRAPHQL_SSE_PROTOCOL),
+            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
             connection_init_wait_timeout=INIT_WAIT,
-            max_subscriptions_per_connection=STREAMS_PER_SOCKET,
         )
         self.documents = Documents(
             schema,
             resources.database.dialect,
             introspection=resources.settings.introspection,
         )
+        self.persisted = persisted or Persisted(resources.settings.documents)
+        self.bounds = Bounds()
         self._resources, self._cache = resources, cache
         age = f"public, max-age={int(cache.ttl_s)}".encode()
         self._public: Headers = ((b"cache-control", age), (b"vary", _VARY))
@@ -104,73 +88,113 @@ class Endpoint(GraphQL[Context, None]):
             return
         given = heads(scope)
         try:
-            _check_form(scope["method"], given)
-            if _is_plain(scope["method"], given):
-                is_get = scope["method"] == "GET"
-                raw = scope["query_string"] if is_get else await read_body(receive)
-                if (answer := await self._straight(scope, given, raw)) is not None:
-                    await _send(send, *answer)
+            media = accepted(scope["method"], given)
+            is_get = scope["method"] == "GET"
+            raw = scope["query_string"] if is_get else await read_body(receive)
+            if media.single is not None:
+                answer = await self._straight(scope, given, raw, media.single)
+                if answer is not None:
+                    await _send(send, media.single, *answer)
                     return
-                request = Request(scope, receive if is_get else replayed(raw, receive))
-            else:
-                request = Request(scope, receive)
-            response = await self.run(request)
+            operation = asked(raw) if is_get else posted(raw)
+            await self._by_executor(scope, given, operation, media, receive, send)
         except ClientDisconnect:
-            return
-        except HTTPException as refused:
-            code = _REASONS.get(refused.status_code, "BAD_REQUEST")
-            response = refusal(refused.status_code, code, refused.reason)
-            if refused.status_code == 405:
-                response.headers["allow"] = "GET, POST" if scope["method"] != "GET" else "POST"
+            pass
         except RequestError as refused:
-            response = refusal(401, refused.code, refused.message(_locale_of(given)))
-        response.headers.setdefault("cache-control", "no-store")
-        await response(scope, receive, send)
+            await refusal(refused, locale_of(given))(scope, receive, send)
 
     async def _straight(
-        self, scope: Scope, given: Mapping[bytes, bytes], raw: bytes
-    ) -> tuple[bytes, Headers] | None:
-        """The answer and what caches are told, kept or by a plan; None for Strawberry's view."""
-        method, locale = scope["method"], _locale_of(given)
+        self, scope: Scope, given: Mapping[bytes, bytes], raw: bytes, media: Media
+    ) -> tuple[int, bytes, Headers] | None:
+        """Status, answer and what caches are told, kept or by a plan; None for the executor."""
+        method, locale = scope["method"], locale_of(given)
         authorization = given.get(b"authorization", b"").decode("latin-1")
         guest = given.get(b"x-guest-token", b"").decode("latin-1")
         is_anonymous = not authorization and not guest
         key, caching = (method, raw, locale), self._public if method == "GET" else _PRIVATE
         if is_anonymous and (known := self._cache.get(key)) is not None:
-            return known, caching
+            return 200, known, caching
         viewer = self._viewer(authorization, guest, locale)
         operation = asked(raw) if method == "GET" else posted(raw)
-        if operation is None:
-            return None
+        text = self.persisted.text(operation)
         mark = self._cache.mark()
         load = Pointers(self._resources.database, viewer)
         asked_by = scope.get("request_id", ""), address_of(scope)
         context = Context(viewer, self._resources, load, *asked_by)
         may_keep = is_anonymous and self._cache.ttl_s > 0
         try:
-            plan = self.documents.plan(operation.query, operation.name)
+            plan = self.documents.plan(text, operation.name)
             if plan is None or plan.kind not in _ALLOWED[method]:
                 return None
             answer = await plan.run(operation.variables, context, may_keep=may_keep)
         except Exception as bug:  # noqa: BLE001  masked and logged like that of a field
-            return _masked(bug, locale), _PRIVATE
+            return 200, masked(bug, locale), _PRIVATE
         body, tags = answer.body, answer.tags
         # without tags it is personal or live, with none of them it says nothing worth keeping
         if tags and self._cache.put(key, body, tags, mark):
-            return body, caching
-        return body, _PRIVATE
+            return 200, body, caching
+        status, body = unexecuted(body, plan, operation.variables, media)
+        return status, body, _PRIVATE
+
+    async def _by_executor(
+        self,
+        scope: Scope,
+        given: Mapping[bytes, bytes],
+        operation: Operation,
+        media: Accepted,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Answers what no plan has taken: at once, or by a stream."""
+        locale = locale_of(given)
+        authorization = given.get(b"authorization", b"").decode("latin-1")
+        guest = given.get(b"x-guest-token", b"").decode("latin-1")
+        viewer = self._viewer(authorization, guest, locale)
+        context = self._context(viewer, scope)
+        text = self.persisted.text(operation)
+        kind = self.documents.look_up(text, operation.name).operation
+        is_stream = kind is OperationType.SUBSCRIPTION
+        if kind is OperationType.MUTATION and scope["method"] == "GET":
+            raise MutationByGet
+        if media.single is not None and not (is_stream and media.stream):
+            if is_stream:
+                raise StreamRequired
+            result = await self._executed(text, operation, context)
+            status = status_of(result, media.single)
+            await _send(send, media.single, status, orjson.dumps(payload_of(result)), _PRIVATE)
+            return
+        assert media.stream is not None
+        context.place = Place(after=given.get(b"last-event-id", b"").decode("latin-1") or None)
+        with self.bounds.hold("streams", context, STREAMS_PER_USER):
+            results = await self.schema.stream(
+                text,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.name,
+            )
+            await follow(results, _WIRES[media.stream], context, receive, send)
+
+    async def _executed(self, text: str, operation: Operation, context: Context) -> Result:
+        try:
+            return await self.schema.execute(
+                text,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.name,
+            )
+        except CannotGetOperationTypeError as unknown:
+            error = failure(unknown, context.viewer.locale)
+            return PreExecutionError(data=None, errors=[error])
 
     async def get_context(self, request: HTTPConnection, response: object) -> Context:  # noqa: ARG002
-        """Raises InvalidToken; a websocket tells of it per operation, like a token of its init."""
+        """That of a websocket; a wrong token is told per operation, like one of its init."""
         headers, refused = request.headers, None
-        locale = locale_of(headers.get("accept-language", ""))
+        locale = locale_for(headers.get("accept-language", ""))
         try:
             viewer = self._viewer(
                 headers.get("authorization"), headers.get("x-guest-token"), locale
             )
         except InvalidToken as invalid:
-            if request.scope["type"] != "websocket":
-                raise
             viewer, refused = Viewer(locale=locale), invalid
         context = self._context(viewer, request.scope)
         context.refusal = refused
@@ -184,7 +208,7 @@ class Endpoint(GraphQL[Context, None]):
         """Reads the token of connection_init; a bad one is told per operation, not by a close."""
         params = {str(name).lower(): value for name, value in context.connection_params.items()}
         language = params.get("accept-language")
-        locale = locale_of(language) if isinstance(language, str) else context.viewer.locale
+        locale = locale_for(language) if isinstance(language, str) else context.viewer.locale
         try:
             viewer = self._viewer(params.get("authorization"), params.get("x-guest-token"), locale)
         except InvalidToken as refused:
@@ -194,37 +218,12 @@ class Endpoint(GraphQL[Context, None]):
                 context.viewer, context.refusal = viewer, None
         return {"heartbeat_s": 20}
 
-    async def execute_single(
-        self, request: Request, request_adapter: Any, *args: Any, **options: Any
-    ) -> ExecutionResult:
-        """One operation and its one result; the wrong kinds of operation are told what to use."""
-        try:
-            return await super().execute_single(request, request_adapter, *args, **options)
-        except HTTPException as refused:
-            wrong = refused.__cause__
-            if isinstance(wrong, InvalidOperationTypeError):
-                if wrong.operation_type is OperationType.MUTATION:
-                    raise HTTPException(405, "mutations are sent by POST") from wrong
-                raise HTTPException(400, _STREAMS) from wrong
-            raise
-
-    def parse_json(self, data: str | bytes) -> Any:
-        try:
-            body = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            raise HTTPException(400, "the body is not JSON") from None
-        if not isinstance(body, dict):
-            raise HTTPException(400, "the body must be one JSON object")
-        return body
-
     def decode_json(self, data: str | bytes) -> object:
+        """A frame, read by orjson: it neither recurses nor computes numbers of any length."""
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError as bad:
             raise json.JSONDecodeError(bad.msg, "", 0) from None
-
-    def encode_json(self, data: object) -> str:
-        return orjson.dumps(data).decode()
 
     def _context(self, viewer: Viewer, scope: Scope) -> Context:
         return Context(
@@ -251,66 +250,14 @@ class Endpoint(GraphQL[Context, None]):
         return Viewer(locale=locale)
 
 
-def _check_form(method: str, given: Mapping[bytes, bytes]) -> None:
-    """A POST is exactly application/json, so that no page can send one without a preflight."""
-    media_type = given.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if method == "POST" and media_type != b"application/json":
-        raise HTTPException(415, "the content type must be application/json")
-
-
-def _is_plain(method: str, given: Mapping[bytes, bytes]) -> bool:
-    """Is one JSON answer asked for, and by a method that may?"""
-    accept = given.get(b"accept", b"").lower()
-    is_stream = b"text/event-stream" in accept or b"multipart/" in accept
-    return method in {"GET", "POST"} and not is_stream
-
-
-def _masked(bug: Exception, locale: Locale) -> bytes:
-    error = GraphQLError("", original_error=bug)
-    coded(error, locale)
-    return orjson.dumps({"data": None, "errors": [error.formatted]})
-
-
-async def _send(send: Send, body: bytes, caching: Headers) -> None:
-    length = str(len(body)).encode()
-    headers = [(b"content-length", length), (b"content-type", b"application/json"), *caching]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def refusal(status: int, code: str, message: str) -> Response:
-    """A refused request as GraphQL over HTTP wants it: errors with a code, no data."""
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    headers = {"cache-control": "no-store"}
-    return Response(orjson.dumps(body), status, headers, media_type="application/json")
-
-
 def address_of(scope: Scope) -> str:
     """Where a request comes from; "" behind a Unix socket."""
     client = scope.get("client")
     return client[0] if client else ""
 
 
-def _locale_of(given: Mapping[bytes, bytes]) -> Locale:
-    return locale_of(given.get(b"accept-language", b"").decode("latin-1"))
-
-
-def locale_of(languages: str) -> Locale:
-    """Chinese unless English is asked for first."""
-    return "en" if languages.strip().lower().startswith("en") else "zh"
-
-
-def _is_message(message: object) -> bool:
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        return False
-    if not isinstance(message.get("id", ""), str):
-        return False
-    if message["type"] != "subscribe":
-        return True
-    payload = message.get("payload")
-    return (
-        isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("variables") or {}, dict)
-        and isinstance(payload.get("operationName") or "", str)
-    )
+async def _send(send: Send, media: Media, status: int, body: bytes, caching: Headers) -> None:
+    length = str(len(body)).encode()
+    headers = [(b"content-length", length), (b"content-type", _TYPES[media]), *caching]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -20,10 +20,11 @@ from starlette.types import Message, Receive
 from app import ids
 from app.auth import Viewer
 from app.context import Resources
-from app.edge.endpoint import locale_of, refusal
+from app.edge.refusals import locale_for, refusal
 from app.errors import (
     BadUpload,
     InvalidToken,
+    NotFound,
     QuotaExceeded,
     RequestError,
     Unauthenticated,
@@ -73,13 +74,13 @@ class Uploads:
         ]
 
     async def take(self, request: Request) -> Response:
-        locale = locale_of(request.headers.get("accept-language", ""))
+        locale = locale_for(request.headers.get("accept-language", ""))
         try:
             row = await self._taken(request, request.state.resources)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is left to read it
         except RequestError as refused:
-            return refusal(_STATUS[type(refused)], refused.code, refused.message(locale))
+            return refusal(refused, locale, _STATUS[type(refused)])
         shown = {
             "id": ids.encode("Asset", row.id),
             "mediaType": row.media_type,
@@ -97,7 +98,8 @@ class Uploads:
             async with resources.database.read() as db:
                 row = await assets.linked(db, link)
         if row is None:
-            return refusal(404, "NOT_FOUND", "no such picture")
+            locale = locale_for(request.headers.get("accept-language", ""))
+            return refusal(NotFound("picture"), locale, 404)
         name = f"{link}.{_ENDINGS[row.media_type]}"
         path = self._files.path(row.sha256)
         return FileResponse(path, media_type=row.media_type, filename=name, headers=_SHOWN)

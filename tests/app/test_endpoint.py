@@ -136,7 +136,7 @@ async def test_the_refusal_speaks_the_callers_language(server: Server) -> None:
 async def test_an_operation_that_is_not_in_the_document_is_refused(server: Server) -> None:
     body = {"query": "query A { viewer { role } }", "operationName": "B"}
     answer = await post(server, text(body))
-    assert (answer.status_code, code_of(answer)) == (400, "BAD_REQUEST")
+    assert (answer.status_code, code_of(answer)) == (400, "UNKNOWN_OPERATION")
 
 
 async def test_a_syntax_error_has_a_code(server: Server) -> None:
@@ -175,8 +175,6 @@ async def test_a_get_has_variables_and_a_name_too(server: Server) -> None:
         {"variables": "{"},
         {"variables": "[]"},
         {"variables": ""},
-        {"operationName": "B"},
-        {"operationName": ""},
         {"extensions": "5"},
     ],
     ids=str,
@@ -186,6 +184,15 @@ async def test_a_get_that_is_no_request_is_refused_with_a_code(
 ) -> None:
     answer = await server.client.get("/graphql", params={"query": VIEWER} | wrong)
     assert (answer.status_code, code_of(answer)) == (400, "BAD_REQUEST")
+
+
+@pytest.mark.parametrize("name", ["B", ""])
+async def test_a_get_for_an_operation_that_is_not_there_is_refused(
+    server: Server, name: str
+) -> None:
+    given = {"query": VIEWER, "operationName": name}
+    answer = await server.client.get("/graphql", params=given)
+    assert (answer.status_code, code_of(answer)) == (400, "UNKNOWN_OPERATION")
 
 
 async def test_a_body_may_come_in_pieces(server: Server) -> None:
@@ -244,7 +251,7 @@ async def test_a_subscription_as_a_plain_request_names_the_transports(server: Se
     group = await server.mall.group_buy()
     body = {"query": TICKS, "variables": {"id": gid("GroupBuy", group.id)}}
     answer = await post(server, text(body))
-    assert (answer.status_code, code_of(answer)) == (400, "BAD_REQUEST")
+    assert (answer.status_code, code_of(answer)) == (400, "STREAM_REQUIRED")
     assert "graphql-transport-ws" in answer.json()["errors"][0]["message"]
 
 

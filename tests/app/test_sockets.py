@@ -155,7 +155,7 @@ async def test_an_unknown_operation_name_over_a_socket_is_told(server: Server) -
         frame = await mine.next()
     assert (frame["id"], frame["type"]) == ("1", "error")
     assert frame["payload"][0]["message"] == 'Unknown operation named "B".'
-    assert frame["payload"][0]["extensions"] == {"code": "GRAPHQL_VALIDATION_FAILED"}
+    assert frame["payload"][0]["extensions"] == {"code": "UNKNOWN_OPERATION"}
 
 
 async def test_a_subscription_to_nothing_is_a_coded_error(server: Server) -> None:

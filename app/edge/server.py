@@ -1,0 +1,104 @@
+"""uvicorn as we run it: bounded frames, pings, and peers that neither send nor take anything."""
+
+import socket
+import time
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from app.settings import Settings
+
+PING_S = 20.0  # between pings, and how long an answer may take
+STALLED_S = 30.0  # how long a peer may take nothing of what is sent to it
+HEAD_S, BODY_S = 20.0, 120.0  # how long a request may be on its way
+_TICKS = 50  # of 0.1 s between two looks at the connections
+
+
+class Frames(WebSocketsSansIOProtocol):
+    """Hands on text that is not UTF-8 as bytes: a wrong frame, and not a fault of ours to log."""
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text":
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.curr_msg_data_type = "bytes"
+        super().send_receive_event_to_app()
+
+
+class Server(uvicorn.Server):
+    """Closes connections whose request does not arrive: silence costs a peer nothing else."""
+
+    def __init__(
+        self, config: uvicorn.Config, *, head_s: float = HEAD_S, body_s: float = BODY_S
+    ) -> None:
+        super().__init__(config)
+        self._head_s, self._body_s = head_s, body_s
+        self._waiting: dict[tuple[Any, Any], float] = {}  # since when, by connection and request
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS == 0:
+            self._sweep(time.monotonic())
+        return await super().on_tick(counter)
+
+    def _sweep(self, now: float) -> None:
+        waiting: dict[tuple[Any, Any], float] = {}
+        for one in list(self.server_state.connections):
+            limit = self._patience(one)
+            if limit is None:
+                continue
+            key = one, getattr(one, "cycle", None)
+            waiting[key] = since = self._waiting.get(key, now)
+            if now - since >= limit:
+                one.transport.abort()
+        self._waiting = waiting
+
+    def _patience(self, connection: Any) -> float | None:
+        """How long a connection may take for what it owes, None when it owes nothing."""
+        if not isinstance(connection, HttpToolsProtocol):
+            return None
+        cycle = connection.cycle
+        if cycle is None or cycle.response_complete:
+            is_idle = connection.timeout_keep_alive_task is not None  # which ends by itself
+            return None if is_idle else self._head_s
+        return self._body_s if cycle.more_body else None
+
+
+def configured(app: ASGIApp, settings: Settings, **differences: Any) -> uvicorn.Config:
+    options: dict[str, Any] = {
+        "host": settings.host,
+        "port": settings.port,
+        "log_config": None,
+        "access_log": False,
+        "http": HttpToolsProtocol,
+        "ws": Frames,
+        "ws_max_size": settings.frame_limit,
+        "ws_per_message_deflate": False,
+        "ws_ping_interval": PING_S,
+        "ws_ping_timeout": PING_S,
+        "timeout_graceful_shutdown": 10,
+        "timeout_keep_alive": 75,  # longer than clients keep an idle connection for another request
+    }
+    return uvicorn.Config(app, **options | differences)
+
+
+def impatient(listening: socket.socket, stalled_s: float = STALLED_S) -> socket.socket:
+    """Lets the kernel drop connections whose peer takes nothing; accepted ones inherit it.
+
+    Only the kernel sees whether bytes arrive, and it also counts for connections that we have
+    closed already but that still hold what the peer has not taken.
+    """
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(stalled_s * 1000))
+    return listening
+
+
+def serve(app: ASGIApp, settings: Settings) -> bool:
+    """Serves until a signal comes; whether it could begin."""
+    config = configured(app, settings)
+    server = Server(config)
+    server.run(sockets=[impatient(config.bind_socket())])
+    return server.started
