@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from app.gateways.payments import PaymentGateway
     from app.gateways.platforms import Platforms
     from app.ids import CursorSigner
+    from app.rates import Rates
     from app.settings import Settings
     from app.workers.answers import Answers
     from llm.protocol import Engine
@@ -36,6 +37,7 @@ class Resources:
     platforms: Platforms
     engine: Engine
     answers: Answers
+    rates: Rates
 
 
 class Load(Protocol):
@@ -58,6 +60,7 @@ class Context:
     resources: Resources
     load: Load
     request_id: str = ""
+    address: str = ""  # of the caller, or of the caller's network
     connection_params: Mapping[str, Any] = field(default_factory=dict)
     refusal: RequestError | None = None  # why a websocket's operations are refused
 

@@ -28,7 +28,9 @@ from app.edge.response_cache import ResponseCache
 from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.ids import CursorSigner
+from app.rates import Rates
 from app.redis_bus import RedisBus
+from app.redis_rates import SharedRates
 from app.settings import BadSetting, Settings
 from app.telemetry import RequestLog
 from app.workers import background
@@ -76,6 +78,8 @@ async def open_resources(
         )
         await engine.start()
         stack.push_async_callback(engine.close)
+        rates = SharedRates(settings.redis_url) if settings.redis_url else Rates()
+        stack.push_async_callback(rates.close)
         answers = Answers(database, engine, bus=bus, clock=clock)
         await answers.start()
         stack.push_async_callback(answers.stop)
@@ -90,6 +94,7 @@ async def open_resources(
             platforms=Platforms({DEV: DevPlatform()} if settings.is_dev else {}),
             engine=engine,
             answers=answers,
+            rates=rates,
         )
 
 
@@ -146,6 +151,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
                 for task in followers:
                     task.cancel()
                 await asyncio.wait([*loops, *followers], timeout=5)
+                await schema.deadline.close()
 
     return Starlette(
         routes=[

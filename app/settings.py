@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import cast, get_args
 
@@ -39,6 +40,8 @@ class Settings:
     playground: Path = Path(__file__).parent.parent / "clients" / "playground" / "dist"
     body_limit: int = 256 * 1024
     frame_limit: int = 64 * 1024
+    rate_share: float = 1.0  # of the limits in app/edge/gate.py; 0 lifts them
+    trusted_proxies: tuple[str, ...] = ()
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -56,6 +59,8 @@ class Settings:
             log_level=_log_level(env.get("JISHI_LOG_LEVEL", "INFO")),
             access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
             response_cache_s=_seconds(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
+            rate_share=_share(env, "JISHI_RATE_SHARE", 1.0, high=1000),
+            trusted_proxies=_networks(env, "JISHI_TRUSTED_PROXIES"),
         )
 
 
@@ -87,6 +92,25 @@ def _seconds(env: Mapping[str, str], name: str, default: float, *, high: int) ->
         if 0 <= float(value) <= high:
             return float(value)
     raise BadSetting(f"{name} must be seconds from 0 to {high}, not {value!r}")
+
+
+def _share(env: Mapping[str, str], name: str, default: float, *, high: int) -> float:
+    value = env.get(name)
+    if value is None:
+        return default
+    with suppress(ValueError):
+        if 0 <= float(value) <= high:
+            return float(value)
+    raise BadSetting(f"{name} must be a number from 0 to {high}, not {value!r}")
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Addresses and networks, as in `10.0.0.0/8, 127.0.0.1`; nobody is trusted by default."""
+    given = [one.strip() for one in env.get(name, "").split(",") if one.strip()]
+    try:
+        return tuple(str(ip_network(one)) for one in given)
+    except ValueError as wrong:
+        raise BadSetting(f"{name} must list addresses or networks: {wrong}") from None
 
 
 def _database_url(value: str) -> str:

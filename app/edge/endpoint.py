@@ -26,9 +26,10 @@ from strawberry.types.graphql import OperationType
 from app.auth import Role, Viewer
 from app.context import Context, Resources
 from app.edge.documents import Documents
+from app.edge.gate import Gate, address_of
 from app.edge.operations import asked, heads, posted, read_body, replayed
 from app.edge.response_cache import ResponseCache
-from app.errors import InvalidToken, Locale, RequestError
+from app.errors import InvalidToken, Locale, RateLimited, RequestError
 from app.graphql import MallSchema, coded
 from app.plan import Pointers
 from resolvers.loaders import Loaders
@@ -90,6 +91,9 @@ class Endpoint(GraphQL[Context, None]):
             max_subscriptions_per_connection=STREAMS_PER_SOCKET,
         )
         self.documents = Documents(schema, resources.database.dialect)
+        self.gate = Gate(self.documents, resources.rates, share=resources.settings.rate_share)
+        schema.admit = self.gate.errors
+        self._deadline = schema.deadline
         self._resources, self._cache = resources, cache
         age = f"public, max-age={int(cache.ttl_s)}".encode()
         self._public: Headers = ((b"cache-control", age), (b"vary", _VARY))
@@ -119,7 +123,7 @@ class Endpoint(GraphQL[Context, None]):
             if refused.status_code == 405:
                 response.headers["allow"] = "GET, POST" if scope["method"] != "GET" else "POST"
         except RequestError as refused:
-            response = refusal(401, refused.code, refused.message(_locale_of(given)))
+            response = told(refused, _locale_of(given))
         response.headers.setdefault("cache-control", "no-store")
         await response(scope, receive, send)
 
@@ -132,7 +136,10 @@ class Endpoint(GraphQL[Context, None]):
         guest = given.get(b"x-guest-token", b"").decode("latin-1")
         is_anonymous = not authorization and not guest
         key, caching = (method, raw, locale), self._public if method == "GET" else _PRIVATE
-        if is_anonymous and (known := self._cache.get(key)) is not None:
+        shows_cost, address = given.get(b"x-jishi-cost") == b"1", address_of(scope)
+        is_common = is_anonymous and not shows_cost
+        if is_common and (known := self._cache.get(key)) is not None:
+            self.gate.answer_kept(address)
             return known, caching
         viewer = self._viewer(authorization, guest, locale)
         operation = asked(raw) if method == "GET" else posted(raw)
@@ -140,16 +147,25 @@ class Endpoint(GraphQL[Context, None]):
             return None
         mark = self._cache.mark()
         load = Pointers(self._resources.database, viewer)
-        context = Context(viewer, self._resources, load, scope.get("request_id", ""))
-        may_keep = is_anonymous and self._cache.ttl_s > 0
+        context = Context(viewer, self._resources, load, scope.get("request_id", ""), address)
+        may_keep = is_common and self._cache.ttl_s > 0
         try:
-            plan = self.documents.plan(operation.query, operation.name)
+            document = self.gate.document(operation.query, operation.name, context)
+            plan = self.documents.planned(document, operation.name)
             if plan is None or plan.kind not in _ALLOWED[method]:
                 return None
-            answer = await plan.run(operation.variables, context, may_keep=may_keep)
+            self.gate.admit(document, operation.variables, context)
+            is_deed = plan.kind is OperationKind.MUTATION
+            work = plan.run(operation.variables, context, may_keep=may_keep)
+            answer = await self._deadline.within(work, is_deed=is_deed)
+        except RateLimited:
+            raise
         except Exception as bug:  # noqa: BLE001  masked and logged like that of a field
             return _masked(bug, locale), _PRIVATE
         body, tags = answer.body, answer.tags
+        if shows_cost:
+            cost = self.gate.shown(document, operation.variables, context)
+            body = body[:-1] + b',"extensions":' + orjson.dumps({"cost": cost}) + b"}"
         # without tags it is personal or live, with none of them it says nothing worth keeping
         if tags and self._cache.put(key, body, tags, mark):
             return body, caching
@@ -167,7 +183,7 @@ class Endpoint(GraphQL[Context, None]):
             if request.scope["type"] != "websocket":
                 raise
             viewer, refused = Viewer(locale=locale), invalid
-        context = self._context(viewer, request.scope.get("request_id", ""))
+        context = self._context(viewer, request.scope)
         context.refusal = refused
         return context
 
@@ -217,12 +233,13 @@ class Endpoint(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         return orjson.dumps(data).decode()
 
-    def _context(self, viewer: Viewer, request_id: str) -> Context:
+    def _context(self, viewer: Viewer, scope: Scope) -> Context:
         return Context(
             viewer=viewer,
             resources=self._resources,
             load=Loaders(self._resources.database, viewer),
-            request_id=request_id,
+            request_id=scope.get("request_id", ""),
+            address=address_of(scope),
         )
 
     def _viewer(self, authorization: object, guest: object, locale: Locale) -> Viewer:
@@ -268,11 +285,24 @@ async def _send(send: Send, body: bytes, caching: Headers) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def refusal(status: int, code: str, message: str) -> Response:
+def refusal(
+    status: int, code: str, message: str, extensions: Mapping[str, Any] | None = None
+) -> Response:
     """A refused request as GraphQL over HTTP wants it: errors with a code, no data."""
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
+    body = {"errors": [{"message": message, "extensions": {**(extensions or {}), "code": code}}]}
     headers = {"cache-control": "no-store"}
     return Response(orjson.dumps(body), status, headers, media_type="application/json")
+
+
+def told(refused: RequestError, locale: Locale) -> Response:
+    """The answer to a request that is refused whole."""
+    is_limited = isinstance(refused, RateLimited)
+    response = refusal(
+        429 if is_limited else 401, refused.code, refused.message(locale), refused.extensions
+    )
+    if is_limited:
+        response.headers["retry-after"] = str(refused.data["retry_after_s"])
+    return response
 
 
 def _locale_of(given: Mapping[bytes, bytes]) -> Locale:

@@ -18,6 +18,7 @@ from app.context import Context, Resources
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.graphql import MallSchema
 from app.ids import CursorSigner
+from app.rates import Rates
 from app.settings import Settings
 from app.workers.answers import Answers
 from llm.protocol import ScriptedEngine
@@ -165,6 +166,7 @@ async def asked(mall: Mall, executors: Executors, *, executor: str) -> AsyncGene
         platforms=Platforms({DEV: DevPlatform()}),
         engine=engine,
         answers=answers,
+        rates=Rates(),
     )
     yield Api(mall, executors, resources, engine, executor)
     await answers.stop()
