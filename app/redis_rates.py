@@ -6,7 +6,6 @@ away every process limits by itself.
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -55,7 +54,8 @@ class SharedRates(Rates):
         )
         self._levels, self._prefix = self._redis.register_script(_LEVELS), prefix
         self._untold: dict[tuple[str, str], tuple[Limit, float]] = {}
-        self._has_news, self._is_away = asyncio.Event(), False
+        self._has_news, self._is_away, self._is_closed = asyncio.Event(), False, False
+        self._telling = asyncio.Lock()
         self._teller = asyncio.create_task(self._tell(), name="rates")
 
     def take(self, limit: Limit, who: str, units: float) -> Taken:
@@ -68,11 +68,22 @@ class SharedRates(Rates):
 
     async def settle(self) -> None:
         """Tells what was taken here and learns what is left; forgets it while Redis is away."""
-        told = dict(list(self._untold.items())[:MOST_TOLD])
-        for key in told:
-            del self._untold[key]
-        if not told:
-            return
+        async with self._telling:
+            told = dict(list(self._untold.items())[:MOST_TOLD])
+            for key in told:
+                del self._untold[key]
+            if told:
+                await self._told(told)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        self._has_news.set()  # a cancel can get lost in the client
+        _, waiting = await asyncio.wait([self._teller], timeout=WAIT_S)
+        for task in waiting:
+            task.cancel()
+        await self._redis.aclose()
+
+    async def _told(self, told: dict[tuple[str, str], tuple[Limit, float]]) -> None:
         names = [f"{self._prefix}:rates:{name}:{who}" for name, who in told]
         given = [one for limit, taken in told.values() for one in (limit.burst, limit.per_s, taken)]
         try:
@@ -88,16 +99,11 @@ class SharedRates(Rates):
         now = self._clock()
         for key, level in zip(told, levels, strict=True):
             since = self._untold.get(key, (None, 0.0))[1]  # taken while the script was under way
-            self._buckets[key] = (float(level) - since, now)
-
-    async def close(self) -> None:
-        self._teller.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._teller
-        await self._redis.aclose()
+            if key in self._buckets:
+                self._buckets[key] = (float(level) - since, now)
 
     async def _tell(self) -> None:
-        while True:
+        while not self._is_closed:
             await self._has_news.wait()
             self._has_news.clear()
             while self._untold:

@@ -64,7 +64,10 @@ _Terms = Counter[tuple[Open, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """`known` units, what variables add to them, and the units of talking, which count apart."""
+    """`known` units, what variables add to them, and the units of talking, which count apart.
+
+    Nothing is free: what answers with no object at all costs one unit.
+    """
 
     known: int = 0
     chat: int = 0
@@ -77,7 +80,7 @@ class Cost:
             for one in sizes:
                 product *= one.size(variables)
             total += product
-        return total
+        return total or 1
 
 
 def priced(schema: GraphQLSchema, ast: DocumentNode, operation_name: str | None) -> Cost:
@@ -90,7 +93,7 @@ def priced(schema: GraphQLSchema, ast: DocumentNode, operation_name: str | None)
     terms = made.object(root, [operation.selection_set], None)
     known = terms.pop((), 0)
     opened = tuple((times, sizes) for sizes, times in terms.items() if times)
-    return Cost(known=max(1, known), chat=made.chat, opened=opened)
+    return Cost(known=known, chat=made.chat, opened=opened)
 
 
 @dataclass
