@@ -17,7 +17,7 @@ class Deadline:
     when its caller leaves: who waits for it is told, the deed itself goes on to its end.
     """
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float = 5.0) -> None:
         self.limit_s = limit_s
         self._running: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()

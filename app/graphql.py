@@ -41,7 +41,6 @@ from resolvers.products import ProductQuery
 from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
 
-OPERATION_S = 5.0  # for one operation that is no stream
 Admit = Callable[[str, str | None, Mapping[str, Any] | None, Context], list[GraphQLError]]
 _log = logging.getLogger("jishi.graphql")
 _QUERIES = (
@@ -83,7 +82,7 @@ class MallSchema(strawberry.Schema):
         self.admit: Admit = _all
         self.prepare: Callable[[ExecutionContext], None] = _nothing
         self.planned: Callable[[str, str | None], Plan | None] = _never
-        self.deadline = Deadline(OPERATION_S)
+        self.deadline = Deadline()
 
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
@@ -224,7 +223,7 @@ def coded(error: GraphQLError, locale: Locale) -> None:
     elif isinstance(cause, CannotGetOperationTypeError):
         error.message = cause.as_http_error_reason()
         extensions["code"] = "GRAPHQL_VALIDATION_FAILED"
-    elif cause is None or isinstance(cause, GraphQLError):
+    elif cause is None or isinstance(cause, GraphQLError) or _is_of_variables(error):
         extensions.setdefault("code", _code_of(error))
     elif "error_id" not in extensions:
         extensions |= {"code": "INTERNAL", "error_id": secrets.token_hex(6)}
@@ -237,11 +236,12 @@ def _code_of(error: GraphQLError) -> str:
     """The code of an error of GraphQL itself; documents give theirs to errors of validation."""
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED"
-    nodes = error.nodes or ()
-    is_of_input = error.path is not None or isinstance(
-        next(iter(nodes), None), VariableDefinitionNode
-    )
+    is_of_input = error.path is not None or _is_of_variables(error)
     return "BAD_USER_INPUT" if is_of_input else "GRAPHQL_VALIDATION_FAILED"
+
+
+def _is_of_variables(error: GraphQLError) -> bool:
+    return isinstance(next(iter(error.nodes or ()), None), VariableDefinitionNode)
 
 
 def _merged(name: str, parts: tuple[type, ...]) -> type:

@@ -134,6 +134,7 @@ def _keep_true(cache: ResponseCache, resources: Resources) -> list[asyncio.Task[
 def create_app(settings: Settings, **twins: Any) -> Starlette:
     """The ASGI application; `twins` are the keyword arguments of `open_resources`."""
     schema, endpoint = graphql.build(), _GraphQL()
+    schema.deadline.limit_s = settings.operation_s
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[dict[str, Any]]:

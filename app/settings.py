@@ -40,6 +40,7 @@ class Settings:
     playground: Path = Path(__file__).parent.parent / "clients" / "playground" / "dist"
     body_limit: int = 256 * 1024
     frame_limit: int = 64 * 1024
+    operation_s: float = 5.0  # for one operation that is no stream
     rate_share: float = 1.0  # of the limits in app/edge/gate.py; 0 lifts them
     trusted_proxies: tuple[str, ...] = ()
 

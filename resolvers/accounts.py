@@ -18,7 +18,7 @@ from schema.accounts import (
 )
 from schema.fields import Price
 
-_SIGN_IN = Price(units=2000)  # so that no document tries more than a handful of codes
+_SIGN_IN = Price(units=1000)  # so that no document tries more than a handful of codes
 
 
 @strawberry.type

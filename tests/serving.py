@@ -15,6 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from app import ids
 from app.bus import MemoryBus
 from app.context import Resources
+from app.gateways.payments import PaymentGateway
 from app.main import create_app
 from app.settings import Settings
 from llm.protocol import ScriptedEngine
@@ -109,11 +110,15 @@ class Socket:
 
 @asynccontextmanager
 async def served(
-    database_url: str, *, engine: ScriptedEngine | None = None, **settings: Any
+    database_url: str,
+    *,
+    engine: ScriptedEngine | None = None,
+    payments: PaymentGateway | None = None,
+    **settings: Any,
 ) -> AsyncGenerator[Server]:
     """The application with DEV sign-in and a scripted engine, and a `Mall` over its resources."""
     given = Settings(database_url=database_url, is_dev=True, model="none", **settings)
-    app = create_app(given, engine=engine or ScriptedEngine())
+    app = create_app(given, engine=engine or ScriptedEngine(), payments=payments)
     port = free_port()
     config = uvicorn.Config(
         app,

@@ -147,9 +147,10 @@ class Documents:
             assert error is not None
             return Document(None, [error], None, size + ERROR_BYTES)
         graph: GraphQLSchema = self._schema._schema  # noqa: SLF001
-        errors = validate(graph, ast, _RULES, max_errors=MOST_ERRORS)[:MOST_ERRORS]
-        for one in errors:
-            one.extensions = {"code": "GRAPHQL_VALIDATION_FAILED"}
+        errors = [  # a value that cannot be read is what is wrong, and no bug of ours
+            GraphQLError(one.message, one.nodes, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})
+            for one in validate(graph, ast, _RULES, max_errors=MOST_ERRORS)[:MOST_ERRORS]
+        ]
         try:
             operation = get_operation_type(ast, operation_name)
         except RuntimeError:

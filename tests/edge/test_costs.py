@@ -86,7 +86,7 @@ def test_changes_cost_more_than_looking_and_signing_in_most() -> None:
 
     assert changed("updateCartLine", "UpdateCartLineInput") == CHANGE + 1
     assert changed("placeTrade", "PlaceTradeInput") == 50 + 1
-    assert changed("loginWithCode", "LoginWithCodeInput") == 2000 + 1
+    assert changed("loginWithCode", "LoginWithCodeInput") == 1000 + 1
 
 
 def test_talking_counts_apart() -> None:
