@@ -43,18 +43,20 @@ class Rates:
 
     def take(self, limit: Limit, who: str, units: float) -> Taken:
         key = (limit.name, who)
-        now, level = self._clock(), limit.burst
+        now, burst = self._clock(), limit.burst
+        level, wanted = burst, min(burst, units)
         bucket = self._buckets.get(key)
         if bucket is not None:
-            level = min(level, bucket[0] + (now - bucket[1]) * limit.per_s)
+            level = bucket[0] + (now - bucket[1]) * limit.per_s
+            level = min(level, burst)
             self._buckets.move_to_end(key)
-        wanted = min(units, limit.burst)
-        if wanted > level:
-            return Taken(is_allowed=False, remaining=level, wait_s=(wanted - level) / limit.per_s)
-        self._buckets[key] = (level - wanted, now)
-        if len(self._buckets) > self._most:
+        elif len(self._buckets) >= self._most:
             self._buckets.popitem(last=False)
-        return Taken(is_allowed=True, remaining=level - wanted, wait_s=0.0)
+        if wanted > level:
+            return Taken(False, level, (wanted - level) / limit.per_s)  # noqa: FBT003  per request
+        level -= wanted
+        self._buckets[key] = (level, now)
+        return Taken(True, level, 0.0)  # noqa: FBT003
 
     async def close(self) -> None:
         """Lets go of what is shared with other processes."""

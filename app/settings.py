@@ -59,8 +59,8 @@ class Settings:
             port=_number(env, "JISHI_PORT", 8000, low=0, high=65535),
             log_level=_log_level(env.get("JISHI_LOG_LEVEL", "INFO")),
             access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
-            response_cache_s=_seconds(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
-            rate_share=_share(env, "JISHI_RATE_SHARE", 1.0, high=1000),
+            response_cache_s=_amount(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
+            rate_share=_amount(env, "JISHI_RATE_SHARE", 1.0, high=1000, unit="a number"),
             trusted_proxies=_networks(env, "JISHI_TRUSTED_PROXIES"),
         )
 
@@ -85,24 +85,16 @@ def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: 
     return int(value)
 
 
-def _seconds(env: Mapping[str, str], name: str, default: float, *, high: int) -> float:
+def _amount(
+    env: Mapping[str, str], name: str, default: float, *, high: int, unit: str = "seconds"
+) -> float:
     value = env.get(name)
     if value is None:
         return default
     with suppress(ValueError):
         if 0 <= float(value) <= high:
             return float(value)
-    raise BadSetting(f"{name} must be seconds from 0 to {high}, not {value!r}")
-
-
-def _share(env: Mapping[str, str], name: str, default: float, *, high: int) -> float:
-    value = env.get(name)
-    if value is None:
-        return default
-    with suppress(ValueError):
-        if 0 <= float(value) <= high:
-            return float(value)
-    raise BadSetting(f"{name} must be a number from 0 to {high}, not {value!r}")
+    raise BadSetting(f"{name} must be {unit} from 0 to {high}, not {value!r}")
 
 
 def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:

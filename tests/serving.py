@@ -127,6 +127,8 @@ async def served(
         log_config=None,
         access_log=False,
         lifespan="on",
+        proxy_headers=bool(given.trusted_proxies),
+        forwarded_allow_ips=list(given.trusted_proxies),
         ws="websockets-sansio",
         ws_max_size=given.frame_limit,
         ws_per_message_deflate=False,

@@ -13,10 +13,12 @@ from starlette.types import Scope
 from app.auth import Role
 from app.context import Context
 from app.edge.documents import Document, Documents
+from app.edge.guard import LIMITS
 from app.errors import RateLimited, RequestError, TooCostly
 from app.rates import Limit, Rates, Taken
 
-READING = 50  # of a document that nobody has sent before: some 10 ms of parsing and validating
+READING, LETTERS = 100, 2  # of a new document, and of so many letters one unit more: the heaviest
+# that is let in has some 4,000 letters, and takes 100 ms to read and to plan
 WRONG = 20  # of what is refused: it is answered, too
 KEPT = 1  # of an answer that stands ready
 _NONE: Mapping[str, Any] = {}
@@ -59,7 +61,9 @@ class Gate:
         known = self._documents.known(text, operation_name)
         if known is not None:
             return known
-        self._take(context, self._limits[context.viewer.role], READING)
+        is_read = len(text) <= LIMITS.characters
+        units = READING + (len(text) // LETTERS if is_read else 0)
+        self._take(context, self._limits[context.viewer.role], units)
         return self._documents.look_up(text, operation_name)
 
     def admit(
