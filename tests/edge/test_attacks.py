@@ -154,6 +154,18 @@ async def test_a_variable_that_does_not_fit_is_bad_input(
     assert error_of(answer)["extensions"]["code"] == "BAD_USER_INPUT"
 
 
+async def test_a_time_that_is_none_is_bad_input_and_no_bug(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    query = """mutation($i: ScheduleLiveRoomInput!) {
+      scheduleLiveRoom(input: $i) { __typename } }"""
+    given = {"title": "直播", "products": [], "startsAt": "tomorrow" * 20}
+    for variables in ({"i": given}, {"i": given | {"startsAt": "9999999999-01-01T00:00:00Z"}}):
+        error = error_of(await ask(server, query, variables))
+        assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert caplog.records == []
+
+
 ONLY_SIGNS = ["'", '"', "%", "_", "\\", "(((", ")))", "*" * 100, "😀" * 20]
 WORDS = [
     "%' OR 1=1 --",

@@ -138,10 +138,10 @@ def test_every_list_of_an_entity_has_a_limit_that_counts() -> None:
     assert max(one.limit for one in lists) == 100
 
 
-pytest_served = pytest.mark.asyncio(loop_scope="module")
+_on_the_server = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest_served
+@_on_the_server
 async def test_an_operation_past_the_budget_is_refused_with_its_numbers(server: Server) -> None:
     answer = await ask(server, WIDE, **{"accept-language": "en"})
     error = error_of(answer)
@@ -153,13 +153,13 @@ async def test_an_operation_past_the_budget_is_refused_with_its_numbers(server: 
     assert answer.json()["data"] is None
 
 
-@pytest_served
+@_on_the_server
 async def test_the_budget_is_that_of_the_role(server: Server) -> None:
     token = await server.sign_in()
     assert await server.ask(WIDE, token=token) == {"products": {"nodes": []}}
 
 
-@pytest_served
+@_on_the_server
 async def test_a_variable_decides_as_well(server: Server) -> None:
     query = WIDE.replace("{ products(first: 100)", "query($n: Int!) { products(first: $n)")
     assert await server.ask(query, {"n": 99}) == {"products": {"nodes": []}}
@@ -167,7 +167,7 @@ async def test_a_variable_decides_as_well(server: Server) -> None:
     assert error["extensions"]["code"] == "COST_LIMIT_EXCEEDED"
 
 
-@pytest_served
+@_on_the_server
 async def test_a_socket_is_told_for_the_operation_alone(server: Server) -> None:
     async with server.socket() as mine:
         await mine.start("dear", WIDE)
@@ -178,7 +178,7 @@ async def test_a_socket_is_told_for_the_operation_alone(server: Server) -> None:
         assert await mine.data("next", "viewer") == {"role": "GUEST"}
 
 
-@pytest_served
+@_on_the_server
 async def test_the_cost_is_shown_to_who_asks_for_it(server: Server) -> None:
     query = "{ products(first: 2) { nodes { id } } }"
     plain = await ask(server, query)
