@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.gateways.payments import PaymentGateway
     from app.gateways.platforms import Platforms
     from app.ids import CursorSigner
+    from app.rates import Rates
     from app.settings import Settings
     from app.workers.answers import Answers
     from llm.protocol import Engine
@@ -38,6 +39,7 @@ class Resources:
     attempts: Attempts
     engine: Engine
     answers: Answers
+    rates: Rates
 
 
 class Load(Protocol):

@@ -11,6 +11,7 @@ class MallError(Exception):
     code: ClassVar[str]
     zh: ClassVar[str]
     en: ClassVar[str]
+    shown: ClassVar[tuple[str, ...]] = ()  # names of data that stand beside the code
 
     def __init__(self, **data: Any) -> None:
         self.data = data
@@ -18,6 +19,11 @@ class MallError(Exception):
 
     def message(self, locale: Locale) -> str:
         return (self.zh if locale == "zh" else self.en).format(**self.data)
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What programs are told: the code, and numbers."""
+        return {"code": self.code} | {name: self.data[name] for name in self.shown}
 
 
 class RequestError(MallError):
@@ -93,6 +99,64 @@ class QuotaExceeded(RequestError):
     code = "QUOTA_EXCEEDED"
     zh = "上传数量已达上限"
     en = "no more uploads are possible for now"
+
+
+class DocumentTooLarge(RequestError):
+    """`rule` names what there is too much of; `found` counts spreads as if written out."""
+
+    code = "DOCUMENT_TOO_LARGE"
+    zh = "查询过大：{rule} 至多 {limit}，实为 {found}"
+    en = "the document is too large: {rule} may be {limit} at most, found {found}"
+    shown = ("rule", "limit", "found")
+
+    def __init__(self, rule: str, limit: int, found: int) -> None:
+        super().__init__(rule=rule, limit=limit, found=found)
+
+
+class CircularFragments(RequestError):
+    """`path` names the fragments that lead from one to itself."""
+
+    code = "CIRCULAR_FRAGMENTS"
+    zh = "片段循环引用：{path}"
+    en = "fragments go round in a circle: {path}"
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path=path)
+
+
+class TooCostly(RequestError):
+    """`requested` is what the operation may cost at worst, `budget` what the role may spend."""
+
+    code = "COST_LIMIT_EXCEEDED"
+    zh = "查询代价过高：需要 {requested}，上限 {budget}"
+    en = "the operation may cost {requested}, the limit is {budget}"
+    shown = ("cost",)
+
+    def __init__(self, requested: int, budget: int, cost: dict[str, Any]) -> None:
+        super().__init__(requested=requested, budget=budget, cost=cost)
+
+
+class RateLimited(RequestError):
+    """`retry_after_s` is when there will be enough again for what was asked."""
+
+    code = "RATE_LIMITED"
+    zh = "请求太频繁，请在 {retry_after_s} 秒后重试"
+    en = "too many requests, try again in {retry_after_s} s"
+    shown = ("retry_after_s", "cost")
+
+    def __init__(self, retry_after_s: int, cost: dict[str, Any]) -> None:
+        super().__init__(retry_after_s=retry_after_s, cost=cost)
+
+
+class OperationTimeout(RequestError):
+    """What was committed before stays; a change that was under way is finished, not torn."""
+
+    code = "OPERATION_TIMEOUT"
+    zh = "操作超时（{limit_s} 秒）"
+    en = "the operation took longer than {limit_s} s"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(limit_s=limit_s)
 
 
 class NotFound(MallError):

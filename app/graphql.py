@@ -2,12 +2,18 @@
 
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, lexicographic_sort_schema, print_schema
+from graphql import (
+    GraphQLError,
+    GraphQLSyntaxError,
+    VariableDefinitionNode,
+    lexicographic_sort_schema,
+    print_schema,
+)
 from graphql import OperationType as OperationKind
 from strawberry.exceptions import MissingQueryError
 from strawberry.extensions import SchemaExtension
@@ -23,7 +29,8 @@ import schema.assets  # noqa: F401  no root field leads there, `node` does
 from app.bus import Lagging
 from app.context import Context
 from app.db import READS, Reads
-from app.errors import Locale, MallError
+from app.deadlines import Deadline
+from app.errors import Locale, MallError, OperationTimeout, RateLimited
 from app.plan import Outcome, Plan
 from resolvers.accounts import AccountMutation, AccountQuery
 from resolvers.audit import AuditQuery
@@ -38,7 +45,7 @@ from resolvers.roles import RoleMutation
 from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
 
-MOST_TOKENS = 2000  # of a document; the parser stops there
+Admit = Callable[[str, str | None, Mapping[str, Any] | None, Context], list[GraphQLError]]
 _UNSTORABLE = "22021"  # SQLSTATE: PostgreSQL keeps no U+0000, and only a caller can send one
 _SUGGESTION = " Did you mean "  # as graphql-core ends a message with one
 _log = logging.getLogger("jishi.graphql")
@@ -74,37 +81,58 @@ _DESCRIPTIONS = {
 class MallSchema(strawberry.Schema):
     """Logs what is a bug, stays silent about what is a refusal; `execute` runs no stream.
 
-    `prepare` sees every operation before it is parsed, `planned` finds the plan of one: through
-    both the edge puts in what it knows already.
+    `admit` says what keeps an operation out, `prepare` sees every other one before it is parsed,
+    `planned` finds the plan of one: through these the edge puts in what it knows already.
     """
 
     def __init__(self, query: type, **options: Any) -> None:
         super().__init__(query, extensions=[_Preparation], **options)
-        self.prepare: Callable[[ExecutionContext], None] = _limit_tokens
+        self.admit: Admit = _all
+        self.prepare: Callable[[ExecutionContext], None] = _nothing
         self.planned: Callable[[str, str | None], Plan | None] = _never
         self.hides_suggestions = False  # "Did you mean" tells names of what nobody may list
+        self.deadline = Deadline()
 
     async def execute(  # type: ignore[override]  # the endpoint names every argument
         self, query: str | None, **options: Any
     ) -> ExecutionResult:
         READS.set(Reads())  # every operation has a task of its own: nothing to put back
-        options["context_value"] = options["context_value"].for_operation()
+        context = options["context_value"] = options["context_value"].for_operation()
+        if errors := self._kept_out(query, options):
+            if isinstance(errors[0].original_error, RateLimited):
+                raise errors[0].original_error
+            return self._refusal(errors, context)
         allowed = set(options.get("allowed_operation_types") or OperationType)
         options["allowed_operation_types"] = allowed - {OperationType.SUBSCRIPTION}
-        return await super().execute(query, **options)
+        work = super().execute(query, **options)
+        try:
+            return await self.deadline.within(work, is_deed="mutation" in (query or ""))
+        except OperationTimeout as late:
+            return self._refusal([GraphQLError("", original_error=late)], context)
 
     async def stream(  # type: ignore[override]  # as above
         self, query: str | None, **options: Any
     ) -> StreamResult:
         READS.set(Reads())
         context: Context = options["context_value"].for_operation()
-        if context.refusal is not None:
-            return _refused(context)
         options["context_value"] = context
+        if context.refusal is not None:
+            errors = [GraphQLError("", original_error=context.refusal)]
+        else:
+            errors = self._kept_out(query, options)
+        if errors:
+            return _once(self._refusal(errors, context))
         plan = self.planned(query, options.get("operation_name")) if query else None
         if plan is None or plan.kind not in _names(options.get("allowed_operation_types")):
-            return await super().stream(query, **options)
-        return _followed(plan, options.get("variable_values"), context)
+            results = await super().stream(query, **options)
+            if "subscription" in (query or ""):
+                return results
+            return self._in_time(_first(results), context, is_deed="mutation" in (query or ""))
+        variables = options.get("variable_values")
+        if plan.kind is OperationKind.SUBSCRIPTION:
+            return _followed(plan, variables, context)
+        is_deed = plan.kind is OperationKind.MUTATION
+        return self._in_time(_only(plan, variables, context), context, is_deed=is_deed)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -115,6 +143,24 @@ class MallSchema(strawberry.Schema):
             coded(error, locale)
             if self.hides_suggestions:
                 error.message = error.message.partition(_SUGGESTION)[0]
+
+    def _kept_out(self, query: str | None, options: dict[str, Any]) -> list[GraphQLError]:
+        name, variables = options.get("operation_name"), options.get("variable_values")
+        return self.admit(query, name, variables, options["context_value"]) if query else []
+
+    def _refusal(self, errors: list[GraphQLError], context: Context) -> PreExecutionError:
+        for error in errors:
+            coded(error, context.viewer.locale)
+        return PreExecutionError(data=None, errors=errors)
+
+    async def _in_time(
+        self, work: Coroutine[Any, Any, Any], context: Context, *, is_deed: bool
+    ) -> AsyncGenerator[Any]:
+        """The one result of an operation that is no stream."""
+        try:
+            yield await self.deadline.within(work, is_deed=is_deed)
+        except OperationTimeout as late:
+            yield self._refusal([GraphQLError("", original_error=late)], context)
 
 
 class _Preparation(SchemaExtension):
@@ -127,8 +173,12 @@ class _Preparation(SchemaExtension):
         yield
 
 
-def _limit_tokens(execution: ExecutionContext) -> None:
-    execution.parse_options["max_tokens"] = MOST_TOKENS
+def _all(*_: object) -> list[GraphQLError]:
+    return []
+
+
+def _nothing(_execution: ExecutionContext) -> None:
+    return None
 
 
 def _never(_query: str, _operation_name: str | None) -> None:
@@ -142,13 +192,25 @@ def _names(allowed: Iterable[OperationType] | None) -> set[OperationKind]:
 async def _followed(
     plan: Plan, variables: dict[str, Any] | None, context: Context
 ) -> AsyncGenerator[ExecutionResult | PreExecutionError]:
-    """What a stream's transport sends of a planned operation."""
-    if plan.kind is not OperationKind.SUBSCRIPTION:
-        yield _result(await plan.executed(variables, context))
-        return
+    """What a stream's transport sends of a planned subscription."""
     async with aclosing(plan.stream(variables, context)) as outcomes:
         async for outcome in outcomes:
             yield _result(outcome)
+
+
+async def _only(
+    plan: Plan, variables: dict[str, Any] | None, context: Context
+) -> ExecutionResult | PreExecutionError:
+    return _result(await plan.executed(variables, context))
+
+
+async def _first(results: Any) -> Any:
+    async with aclosing(results):
+        return await anext(results)
+
+
+async def _once(result: PreExecutionError) -> AsyncGenerator[PreExecutionError]:
+    yield result
 
 
 def _result(outcome: Outcome) -> ExecutionResult | PreExecutionError:
@@ -157,20 +219,13 @@ def _result(outcome: Outcome) -> ExecutionResult | PreExecutionError:
     return PreExecutionError(data=None, errors=outcome.errors)
 
 
-async def _refused(context: Context) -> AsyncGenerator[PreExecutionError]:
-    assert context.refusal is not None
-    error = GraphQLError("", original_error=context.refusal)
-    coded(error, context.viewer.locale)
-    yield PreExecutionError(data=None, errors=[error])
-
-
 def coded(error: GraphQLError, locale: Locale) -> None:
     """Gives an error its code and words; an unexpected one is masked, with an id for the log."""
     cause = error.original_error
     extensions: dict[str, Any] = dict(error.extensions or {})
     if isinstance(cause, MallError):
         error.message = cause.message(locale)
-        extensions["code"] = cause.code
+        extensions |= cause.extensions
     elif isinstance(cause, Lagging):
         error.message = (
             "接收太慢，请用 after 续订" if locale == "zh" else "too slow: resume with after"
@@ -185,10 +240,8 @@ def coded(error: GraphQLError, locale: Locale) -> None:
     elif isinstance(cause, MissingQueryError):
         error.message = str(cause)
         extensions["code"] = "BAD_REQUEST"
-    elif cause is None or isinstance(cause, GraphQLError):
-        extensions.setdefault(
-            "code", "GRAPHQL_VALIDATION_FAILED" if error.path is None else "BAD_USER_INPUT"
-        )
+    elif cause is None or isinstance(cause, GraphQLError) or _is_of_variables(error):
+        extensions.setdefault("code", _code_of(error))
     elif _sqlstate(cause) == _UNSTORABLE:
         error.message = "文本含有空字符" if locale == "zh" else "a text holds the character U+0000"
         extensions["code"] = "BAD_USER_INPUT"
@@ -203,6 +256,18 @@ def _sqlstate(cause: Exception) -> str | None:
     """PostgreSQL's code of an error, from SQLAlchemy or straight from the driver."""
     state: str | None = getattr(getattr(cause, "orig", cause), "sqlstate", None)
     return state
+
+
+def _code_of(error: GraphQLError) -> str:
+    """The code of an error of GraphQL itself; documents give theirs to errors of validation."""
+    if isinstance(error, GraphQLSyntaxError):
+        return "GRAPHQL_PARSE_FAILED"
+    is_of_input = error.path is not None or _is_of_variables(error)
+    return "BAD_USER_INPUT" if is_of_input else "GRAPHQL_VALIDATION_FAILED"
+
+
+def _is_of_variables(error: GraphQLError) -> bool:
+    return isinstance(next(iter(error.nodes or ()), None), VariableDefinitionNode)
 
 
 def _merged(name: str, parts: tuple[type, ...]) -> type:

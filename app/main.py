@@ -32,7 +32,9 @@ from app.gateways.files import Files
 from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import platforms
 from app.ids import CursorSigner
+from app.rates import Rates
 from app.redis_bus import RedisBus
+from app.redis_rates import SharedRates
 from app.settings import BadSetting, Settings
 from app.telemetry import RequestLog
 from app.workers import background, sessions
@@ -80,6 +82,8 @@ async def open_resources(
         )
         await engine.start()
         stack.push_async_callback(engine.close)
+        rates = SharedRates(settings.redis_url) if settings.redis_url else Rates()
+        stack.push_async_callback(rates.close)
         answers = Answers(database, engine, bus=bus, clock=clock)
         await answers.start()
         stack.push_async_callback(answers.stop)
@@ -103,6 +107,7 @@ async def open_resources(
             attempts=MemoryAttempts(clock),
             engine=engine,
             answers=answers,
+            rates=rates,
         )
 
 
@@ -145,6 +150,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
     Raises BadSetting for a manifest of documents that cannot be read.
     """
     schema, endpoint, files = graphql.build(), _GraphQL(), Files(settings.uploads)
+    schema.deadline.limit_s = settings.operation_s
     manifest = read_manifest(settings.manifest)
 
     @asynccontextmanager
@@ -170,6 +176,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
                 for task in followers:
                     task.cancel()
                 await asyncio.wait([*loops, *followers], timeout=5)
+                await schema.deadline.close()
 
     pages = [] if settings.playground is None else playground.routes(settings.playground)
     return Starlette(

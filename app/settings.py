@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar, cast, get_args
 
@@ -75,13 +76,15 @@ class Settings:
     profile: Profile = Profile.DEVELOPMENT
     introspection: Introspection = Introspection.OPEN
     origins: Origins = field(default_factory=Origins)
+    documents: DocumentMode = DocumentMode.OPEN
+    manifest: Path | None = None  # of documents by their ids
+    operation_s: float = 5.0  # for one operation that is no stream
+    rate_share: float = 1.0  # of the limits in app/edge/gate.py; 0 lifts them
+    trusted_proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.profile is Profile.PRODUCTION and (wrong := _unfit(self)):
             raise BadSetting(f"in production, usual without JISHI_DEV=1: {'; '.join(wrong)}")
-
-    documents: DocumentMode = DocumentMode.OPEN
-    manifest: Path | None = None  # of documents by their ids
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -116,7 +119,6 @@ class Settings:
             port=_number(env, "JISHI_PORT", 8000, low=0, high=65535),
             log_level=_log_level(env.get("JISHI_LOG_LEVEL", "INFO")),
             access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
-            response_cache_s=_seconds(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
             playground=PLAYGROUND if has_playground else None,
             uploads=Path(env.get("JISHI_UPLOADS") or UPLOADS),
             profile=profile,
@@ -124,6 +126,9 @@ class Settings:
             origins=_origins(env.get("JISHI_ORIGINS")),
             documents=_documents(env.get("JISHI_DOCUMENTS") or "open", env.get("JISHI_MANIFEST")),
             manifest=_manifest(env.get("JISHI_MANIFEST")),
+            response_cache_s=_amount(env, "JISHI_RESPONSE_CACHE_S", 5.0, high=3600),
+            rate_share=_amount(env, "JISHI_RATE_SHARE", 1.0, high=1000, unit="a number"),
+            trusted_proxies=_networks(env, "JISHI_TRUSTED_PROXIES"),
         )
 
 
@@ -172,14 +177,25 @@ def _number(env: Mapping[str, str], name: str, default: int, *, low: int, high: 
     return int(value)
 
 
-def _seconds(env: Mapping[str, str], name: str, default: float, *, high: int) -> float:
+def _amount(
+    env: Mapping[str, str], name: str, default: float, *, high: int, unit: str = "seconds"
+) -> float:
     value = env.get(name)
     if value is None:
         return default
     with suppress(ValueError):
         if 0 <= float(value) <= high:
             return float(value)
-    raise BadSetting(f"{name} must be seconds from 0 to {high}, not {value!r}")
+    raise BadSetting(f"{name} must be {unit} from 0 to {high}, not {value!r}")
+
+
+def _networks(env: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Addresses and networks, as in `10.0.0.0/8, 127.0.0.1`; nobody is trusted by default."""
+    given = [one.strip() for one in env.get(name, "").split(",") if one.strip()]
+    try:
+        return tuple(str(ip_network(one)) for one in given)
+    except ValueError as wrong:
+        raise BadSetting(f"{name} must list addresses or networks: {wrong}") from None
 
 
 def _database_url(value: str) -> str:

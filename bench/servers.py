@@ -51,6 +51,7 @@ def _jishi(port: int, file: Path, **more: str) -> dict[str, str]:
         "JISHI_MODEL": "none",
         "JISHI_HOST": "127.0.0.1",
         "JISHI_PORT": str(port),
+        "JISHI_RATE_SHARE": "1000",  # every request is charged, and none is refused
         **more,
     }
 

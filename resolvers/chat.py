@@ -28,12 +28,19 @@ from schema.chat import (
     SendMessageResult,
     event_of,
 )
+from schema.fields import Price
 from schema.reads import Rows
+
+_MESSAGE = Price(units=10, is_chat=True)
 
 
 @strawberry.type
 class ChatQuery:
-    @root("自己的会话，新的在前，至多 50 个。The viewer's conversations.", list[Conversation])
+    @root(
+        "自己的会话，新的在前，至多 50 个。The viewer's conversations.",
+        list[Conversation],
+        price=Price(size=50),
+    )
     def conversations(self, info: Info) -> Rows:
         info.context.viewer.must_be_signed_in()
         return Rows("Conversation", chat.recent, limit=50)
@@ -42,7 +49,8 @@ class ChatQuery:
 @strawberry.type
 class ChatMutation:
     @strawberry.mutation(
-        description="发送消息；回复经 chatEvents 推送。The reply comes by chatEvents."
+        description="发送消息；回复经 chatEvents 推送。The reply comes by chatEvents.",
+        metadata=_MESSAGE.metadata(),
     )
     @returns_problems
     async def send_message(
@@ -90,7 +98,9 @@ class ChatSubscription:
                 yield cast("ChatEvent", event)
 
     @strawberry.subscription(
-        description="发送并接收回复，回复完成即结束。Sends a message, streams its reply, then ends."
+        description="发送并接收回复，回复完成即结束。"
+        "Sends a message, streams its reply, then ends.",
+        metadata=_MESSAGE.metadata(),
     )
     async def chat(
         self,

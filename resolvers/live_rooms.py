@@ -17,6 +17,7 @@ from resolvers.problems import returns_problems
 from resolvers.reads import by_id, root
 from resolvers.streams import cursor, gap, position_after
 from schema.common import Connection
+from schema.fields import Price
 from schema.live_rooms import (
     LikeLiveRoomInput,
     LikeLiveRoomResult,
@@ -38,6 +39,7 @@ from schema.live_rooms import (
 from schema.reads import ById, PageOf
 
 SHELF_MOST = 100
+_MESSAGE = Price(units=10, is_chat=True)
 
 
 @strawberry.type
@@ -133,7 +135,7 @@ class LiveRoomMutation:
         )
         return await info.context.load.one("LiveRoom", room_id)
 
-    @strawberry.mutation(description="发言。Posts a message.")
+    @strawberry.mutation(description="发言。Posts a message.", metadata=_MESSAGE.metadata())
     @returns_problems
     async def post_live_message(
         self,

@@ -13,6 +13,7 @@ from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
 from resolvers.reads import by_id, root
 from schema.common import Connection
+from schema.fields import Price
 from schema.orders import (
     CancelTradeInput,
     CancelTradeResult,
@@ -25,6 +26,8 @@ from schema.orders import (
     PlaceTradeResult,
 )
 from schema.reads import ById, PageOf
+
+_TRADE = Price(units=50)  # locks stock, asks a provider
 
 
 @strawberry.type
@@ -66,7 +69,8 @@ class OrderQuery:
 @strawberry.type
 class OrderMutation:
     @strawberry.mutation(
-        description="下单：锁定库存 30 分钟。Orders the selected lines of the cart."
+        description="下单：锁定库存 30 分钟。Orders the selected lines of the cart.",
+        metadata=_TRADE.metadata(),
     )
     @returns_problems
     async def place_trade(
@@ -87,7 +91,7 @@ class OrderMutation:
         )
         return await context.load.one("Trade", trade_id)
 
-    @strawberry.mutation(description="支付交易。Pays a trade.")
+    @strawberry.mutation(description="支付交易。Pays a trade.", metadata=_TRADE.metadata())
     @returns_problems
     async def pay_trade(
         self,

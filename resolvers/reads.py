@@ -12,14 +12,16 @@ from app.context import Context, Info
 from app.errors import NotFound
 from app.services.pages import keyset
 from resolvers.pages import connection
-from schema.fields import ENTITIES, Value
+from schema.fields import ENTITIES, USUAL, Price, Value
 from schema.reads import ById, ByIds, FirstOf, PageOf, Read, Rows
 
 ROOT = "jishi.root"
 """Where the metadata of a root's strawberry field keeps its function, for the compiled plan."""
 
 
-def root(description: str, answer: Any) -> Callable[[Callable[..., Read | Value]], Any]:
+def root(
+    description: str, answer: Any, *, price: Price = USUAL
+) -> Callable[[Callable[..., Read | Value]], Any]:
     """A root query field of GraphQL type `answer` whose function does no input or output.
 
     The function gets self, info and the arguments by name. It looks at `info.context` only: at the
@@ -37,7 +39,7 @@ def root(description: str, answer: Any) -> Callable[[Callable[..., Read | Value]
             resolver=resolve,
             description=description,
             graphql_type=answer,
-            metadata={ROOT: function},
+            metadata={ROOT: function, **price.metadata()},
         )
 
     return make

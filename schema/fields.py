@@ -5,7 +5,7 @@ generic resolver built here goes through the batch loaders of the context. No ty
 asynchronous resolver beside these: whatever else a field does, it does with what its object holds.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, ClassVar, Self, TypeVar
@@ -25,6 +25,7 @@ TallyRead = Callable[[Reader, Viewer, PageOf], Awaitable[Any]]
 
 ENTITIES: dict[str, type["Entity"]] = {}
 _DECLARED = "jishi.declared"
+_PRICE = "jishi.price"
 E = TypeVar("E", bound="Entity")
 
 
@@ -102,6 +103,26 @@ class Tally(Declared):
     wrap: Callable[[Any], Any] = field(default=lambda value: value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a field costs beside its objects (see app/edge/costs.py), where that is not the usual.
+
+    `size` is how many objects a list has at most. The units of what `is_chat` count apart.
+    """
+
+    units: int | None = None
+    size: int | None = None
+    is_chat: bool = False
+
+    def metadata(self) -> dict[Any, Any]:
+        """What a strawberry field keeps its price in."""
+        return {_PRICE: self}
+
+
+USUAL = Price()
+_COUNTING = Price(units=20)  # a tally looks at the whole list, not at its page
+
+
 @dataclass(frozen=True, slots=True)
 class Pointer:
     """Stands for an entity that is not read yet.
@@ -146,6 +167,17 @@ class Value:
     @property
     def row(self) -> Self:
         return self
+
+
+def price_in(metadata: Mapping[Any, Any]) -> Price:
+    """The price that a strawberry field was given, or the usual one."""
+    price: Price = metadata.get(_PRICE, USUAL)
+    return price
+
+
+def declared_in(metadata: Mapping[Any, Any]) -> Declared | None:
+    """The declaration that a strawberry field was made from."""
+    return metadata.get(_DECLARED)
 
 
 def declared_of(cls: type) -> dict[str, Declared]:
@@ -265,17 +297,22 @@ def batch(
     columns: Sequence[str] = ("id",),
     wrap: Callable[[Any], Any] = lambda value: value,
     live: bool = False,
+    price: Price = USUAL,
 ) -> Any:
     declared = Batch(columns=tuple(columns), read=read, wrap=wrap, live=live)
 
     async def resolve(root: Any, info: Info) -> Any:
         return await info.context.load.batch(declared, type(root).__name__, root.row)
 
-    return _field(declared, resolve, description)
+    return _field(declared, resolve, description, price)
 
 
 def tally(
-    read: TallyRead, description: str, *, wrap: Callable[[Any], Any] = lambda value: value
+    read: TallyRead,
+    description: str,
+    *,
+    wrap: Callable[[Any], Any] = lambda value: value,
+    price: Price = _COUNTING,
 ) -> Any:
     """A field of a connection, which keeps the read that it was made from as `page_of`."""
     declared = Tally(columns=(), read=read, wrap=wrap)
@@ -285,10 +322,14 @@ def tally(
         async with context.resources.database.read() as db:
             return declared.wrap(await declared.read(db, context.viewer, root.page_of))
 
-    return _field(declared, resolve, description)
+    return _field(declared, resolve, description, price)
 
 
-def _field(declared: Declared, resolve: Callable[..., Any], description: str) -> Any:
-    return strawberry.field(
-        resolver=resolve, description=description, metadata={_DECLARED: declared}
-    )
+def _field(
+    declared: Declared,
+    resolve: Callable[..., Any],
+    description: str,
+    price: Price = USUAL,
+) -> Any:
+    metadata = {_DECLARED: declared, **price.metadata()}
+    return strawberry.field(resolver=resolve, description=description, metadata=metadata)

@@ -26,6 +26,7 @@ from app.bus import MemoryBus
 from app.context import Resources
 from app.edge.server import STALLED_S, configured, impatient
 from app.edge.server import Server as WebServer
+from app.gateways.payments import PaymentGateway
 from app.main import create_app
 from app.settings import Settings
 from llm.protocol import ScriptedEngine
@@ -138,12 +139,13 @@ async def served(
     engine: ScriptedEngine | None = None,
     config: dict[str, Any] | None = None,
     stalled_s: float = STALLED_S,
+    payments: PaymentGateway | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Server]:
     """The application with DEV sign-in and a scripted engine, and a `Mall` over its resources."""
     settings.setdefault("sign_ins_per_minute", 10_000)  # all tests of a file share an address
     given = Settings(database_url=database_url, is_dev=True, model="none", **settings)
-    app = create_app(given, engine=engine or ScriptedEngine())
+    app = create_app(given, engine=engine or ScriptedEngine(), payments=payments)
     port = free_port()
     options = {"port": port, "lifespan": "on", "timeout_graceful_shutdown": 2}
     server = WebServer(configured(app, given, **options | (config or {})))

@@ -1,9 +1,9 @@
-"""Documents by their text: parsed, validated and planned once."""
+"""Documents by their text: parsed, guarded, validated, priced and planned once."""
 
 import logging
 import sys
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from graphql import (
     DocumentNode,
@@ -12,15 +12,20 @@ from graphql import (
     OperationDefinitionNode,
     parse,
     specified_rules,
+    validate,
 )
-from strawberry.schema.schema import validate_document
+from graphql.validation import OverlappingFieldsCanBeMergedRule, ValidationContext
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 from strawberry.utils.operation import get_operation_type
 
 from app import plan
+from app.edge.costs import Cost, priced
+from app.edge.guard import LIMITS, guarded, too_large
 from app.edge.introspection import asks_for_schema, refusal, refuses
-from app.graphql import MOST_TOKENS, MallSchema
+from app.graphql import MallSchema
 from app.plan import Plan, Reason
 from app.profiles import Introspection
 
@@ -29,6 +34,8 @@ BYTES = 128 * 1024 * 1024  # of texts, their syntax trees and their plans
 TOKEN_BYTES = 560  # of syntax tree per token, measured: 4 KB of text can take 1.1 MB
 ERROR_BYTES = 1000
 SHARE_OF_INVALID = 8  # an eighth, so that a flood of nonsense leaves the good ones alone
+MOST_ERRORS = 5  # of one document that are told
+COMPARISONS = 10_000  # 30 ms of looking for fields that clash; what we send needs 600 at most
 INVALID = Reason("invalid", "the document has errors")
 INTROSPECTION = Reason("introspection", "the document asks for the schema")
 _log = logging.getLogger("jishi.documents")
@@ -39,8 +46,9 @@ _Key = tuple[str, str | None]
 class Document:
     """What is known of a text under one operation name.
 
-    `ast` is None after a syntax error, `operation` when the text has none of that name, `plan`
+    `ast` is None when the text cannot be read, `operation` when it has none of that name, `plan`
     until it is first asked for; `asks_for_schema` is what an introspection policy looks at.
+    `errors` are shared by all who send the text: see `told`.
     """
 
     ast: DocumentNode | None
@@ -49,10 +57,29 @@ class Document:
     weight: int
     plan: Plan | Reason | None = None
     asks_for_schema: bool = False
+    cost: Cost = field(default_factory=Cost)
+
+    def told(self) -> list[GraphQLError]:
+        """The errors for one caller, in whose language they will be."""
+        return [
+            GraphQLError(
+                one.message,
+                one.nodes,
+                one.source,
+                one.positions,
+                original_error=one.original_error,
+                extensions=dict(one.extensions or {}),
+            )
+            for one in self.errors
+        ]
 
 
 class Documents:
-    """The documents used last. Strawberry takes its syntax trees and validation from here too."""
+    """The documents used last. Strawberry takes its syntax trees and validation from here too.
+
+    The key is the text itself: Python hashes it once in less time than a digest takes, and equal
+    texts are told apart from others for certain.
+    """
 
     def __init__(
         self,
@@ -82,18 +109,26 @@ class Documents:
         """How many requests a plan has taken, and how many not, by the code of the reason."""
         return dict(self._counts)
 
-    def look_up(self, text: str, operation_name: str | None) -> Document:
+    def known(self, text: str, operation_name: str | None) -> Document | None:
+        """A document that was read before."""
         key = text, operation_name
-        known = self._valid.get(key) or self._invalid.get(key)
+        return self._valid.get(key) or self._invalid.get(key)
+
+    def look_up(self, text: str, operation_name: str | None) -> Document:
+        known = self.known(text, operation_name)
         if known is None:
             known = self._read(text, operation_name)
             is_valid = known.operation is not None and not known.errors
-            (self._valid if is_valid else self._invalid).keep(key, known)
+            kept = self._valid if is_valid else self._invalid
+            kept.keep((text, operation_name), known)
         return known
 
     def plan(self, text: str, operation_name: str | None) -> Plan | None:
         """The plan of a document; None, counted by its reason, for what is left to Strawberry."""
-        document = self.look_up(text, operation_name)
+        return self.planned(self.look_up(text, operation_name), operation_name)
+
+    def planned(self, document: Document, operation_name: str | None) -> Plan | None:
+        """`plan` of a document that was looked up."""
         if document.plan is None:
             document.plan = self._planned(document, operation_name)
             if isinstance(document.plan, Plan):
@@ -105,27 +140,28 @@ class Documents:
         return document.plan
 
     def prepare(self, execution: ExecutionContext) -> None:
-        """Spares Strawberry what is known; a syntax error it finds again and tells by itself."""
-        execution.parse_options["max_tokens"] = MOST_TOKENS
+        """Spares Strawberry what is known; a text that cannot be read does not come so far."""
         if not execution.query:
             return
         document = self.look_up(execution.query, execution.operation_name)
         execution.graphql_document = document.ast
-        if document.ast is not None:
-            errors = list(document.errors)
-            if document.asks_for_schema and refuses(self._introspection, execution.context):
-                errors = [refusal()]
-            execution.validation_rules = ()
-            execution.pre_execution_errors = errors or None
+        errors = document.told()
+        if document.asks_for_schema and refuses(self._introspection, execution.context):
+            errors = [refusal()]
+        execution.validation_rules = ()
+        execution.pre_execution_errors = errors or None
 
     def _read(self, text: str, operation_name: str | None) -> Document:
         size = sys.getsizeof(text)
-        try:
-            ast = parse(text, max_tokens=MOST_TOKENS)
-        except GraphQLError:  # not kept: its traceback would keep the parser alive
-            return Document(None, [], None, size)
+        ast, error = _parsed(text)
+        if ast is None or (error := guarded(ast)) is not None:
+            assert error is not None
+            return Document(None, [error], None, size + ERROR_BYTES)
         graph: GraphQLSchema = self._schema._schema  # noqa: SLF001
-        errors = validate_document(graph, ast, tuple(specified_rules))
+        errors = [  # a value that cannot be read is what is wrong, and no bug of ours
+            GraphQLError(one.message, one.nodes, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})
+            for one in validate(graph, ast, _RULES, max_errors=MOST_ERRORS)[:MOST_ERRORS]
+        ]
         try:
             operation = get_operation_type(ast, operation_name)
         except RuntimeError:
@@ -133,7 +169,10 @@ class Documents:
         if operation_name is None and _operations_in(ast) > 1:
             errors, operation = [*errors, _nameless()], None
         size += ast.token_count * TOKEN_BYTES + len(errors) * ERROR_BYTES
-        return Document(ast, errors, operation, size, asks_for_schema=asks_for_schema(ast))
+        document = Document(ast, errors, operation, size, asks_for_schema=asks_for_schema(ast))
+        if operation is not None and not errors:
+            document.cost = priced(graph, ast, operation_name)
+        return document
 
     def _planned(self, document: Document, operation_name: str | None) -> Plan | Reason:
         if document.ast is None or document.errors or document.operation is None:
@@ -187,3 +226,35 @@ class _Kept:
     def _shrink(self) -> None:
         while len(self._kept) > self._entries or self.bytes > self._most_bytes:
             self.bytes -= self._kept.popitem(last=False)[1].weight
+
+
+class _FewComparisons(OverlappingFieldsCanBeMergedRule):
+    """The one rule whose work grows with the square of a document, stopped in time."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = COMPARISONS
+
+
+_RULES = (
+    *(
+        _FewComparisons if one is OverlappingFieldsCanBeMergedRule else one
+        for one in specified_rules
+    ),
+    MaybeNullValidationRule,
+    OneOfInputValidationRule,
+)
+
+
+def _parsed(text: str) -> tuple[DocumentNode | None, GraphQLError | None]:
+    """The syntax tree, or the error without the traceback that would keep the parser alive."""
+    if len(text) > LIMITS.characters:
+        return None, too_large("characters", LIMITS.characters, len(text))
+    try:
+        return parse(text, max_tokens=LIMITS.tokens), None
+    except GraphQLError as error:
+        if error.message.startswith("Syntax Error: Document contains more than"):
+            return None, too_large("tokens", LIMITS.tokens, LIMITS.tokens + 1)
+        error.__context__ = None
+        error.extensions = {"code": "GRAPHQL_PARSE_FAILED"}
+        return None, error.with_traceback(None)

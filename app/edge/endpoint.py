@@ -1,5 +1,6 @@
 """/graphql: who asks, for what, and by which of the transports the answer leaves."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,6 +19,7 @@ from strawberry.types.graphql import OperationType
 from app.auth import Role, Viewer
 from app.context import Context, Place, Resources
 from app.edge.documents import Documents
+from app.edge.gate import Gate, address_of
 from app.edge.leases import STREAMS_PER_USER, Bounds
 from app.edge.multipart import MultipartSubscription
 from app.edge.negotiation import Accepted, Media, accepted
@@ -35,7 +37,7 @@ from app.edge.results import Result, failure, masked, payload_of, status_of, une
 from app.edge.sockets import SocketHandler, TextAdapter
 from app.edge.sse import ServerSentEvents
 from app.edge.streams import Wire, follow
-from app.errors import InvalidToken, Locale, RequestError
+from app.errors import InvalidToken, Locale, RateLimited, RequestError
 from app.graphql import MallSchema
 from app.plan import Pointers
 from resolvers.loaders import Loaders
@@ -76,6 +78,9 @@ class Endpoint(GraphQL[Context, None]):
             resources.database.dialect,
             introspection=resources.settings.introspection,
         )
+        self.gate = Gate(self.documents, resources.rates, share=resources.settings.rate_share)
+        schema.admit = self.gate.errors
+        self._deadline = schema.deadline
         self.persisted = persisted or Persisted(resources.settings.documents)
         self.bounds = Bounds()
         self._resources, self._cache = resources, cache
@@ -112,24 +117,37 @@ class Endpoint(GraphQL[Context, None]):
         guest = given.get(b"x-guest-token", b"").decode("latin-1")
         is_anonymous = not authorization and not guest
         key, caching = (method, raw, locale), self._public if method == "GET" else _PRIVATE
-        if is_anonymous and (known := self._cache.get(key)) is not None:
+        shows_cost, address = given.get(b"x-jishi-cost") == b"1", address_of(scope)
+        is_common = is_anonymous and not shows_cost
+        if is_common and (known := self._cache.get(key)) is not None:
+            self.gate.answer_kept(address)
             return 200, known, caching
         viewer = self._viewer(authorization, guest, locale)
         operation = asked(raw) if method == "GET" else posted(raw)
         text = self.persisted.text(operation)
         mark = self._cache.mark()
         load = Pointers(self._resources.database, viewer)
-        asked_by = scope.get("request_id", ""), address_of(scope)
-        context = Context(viewer, self._resources, load, *asked_by)
-        may_keep = is_anonymous and self._cache.ttl_s > 0
+        context = Context(viewer, self._resources, load, scope.get("request_id", ""), address)
+        may_keep = is_common and self._cache.ttl_s > 0
         try:
-            plan = self.documents.plan(text, operation.name)
+            document = self.gate.document(text, operation.name, context)
+            if document.plan is None:
+                await asyncio.sleep(0)  # reading and planning take up to 100 ms: let others between
+            plan = self.documents.planned(document, operation.name)
             if plan is None or plan.kind not in _ALLOWED[method]:
                 return None
-            answer = await plan.run(operation.variables, context, may_keep=may_keep)
+            self.gate.admit(document, operation.variables, context)
+            is_deed = plan.kind is OperationKind.MUTATION
+            work = plan.run(operation.variables, context, may_keep=may_keep)
+            answer = await self._deadline.within(work, is_deed=is_deed)
+        except RateLimited:
+            raise
         except Exception as bug:  # noqa: BLE001  masked and logged like that of a field
             return 200, masked(bug, locale), _PRIVATE
         body, tags = answer.body, answer.tags
+        if shows_cost:
+            cost = self.gate.shown(document, operation.variables, context)
+            body = body[:-1] + b',"extensions":' + orjson.dumps({"cost": cost}) + b"}"
         # without tags it is personal or live, with none of them it says nothing worth keeping
         if tags and self._cache.put(key, body, tags, mark):
             return 200, body, caching
@@ -248,12 +266,6 @@ class Endpoint(GraphQL[Context, None]):
                 raise InvalidToken
             return viewer
         return Viewer(locale=locale)
-
-
-def address_of(scope: Scope) -> str:
-    """Where a request comes from; "" behind a Unix socket."""
-    client = scope.get("client")
-    return client[0] if client else ""
 
 
 async def _send(send: Send, media: Media, status: int, body: bytes, caching: Headers) -> None:

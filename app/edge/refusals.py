@@ -6,7 +6,7 @@ from typing import ClassVar
 import orjson
 from starlette.responses import Response
 
-from app.errors import Locale, MallError, RequestError
+from app.errors import Locale, MallError, RateLimited, RequestError
 
 TRANSPORTS = (
     "the websocket protocol graphql-transport-ws, Accept: text/event-stream, or "
@@ -114,7 +114,9 @@ def refusal(error: MallError, locale: Locale, status: int = 401) -> Response:
     headers = {"cache-control": "no-store"}
     if isinstance(error, Refused):
         status, headers = error.status, headers | dict(error.headers)
-    body = {"errors": [{"message": error.message(locale), "extensions": {"code": error.code}}]}
+    elif isinstance(error, RateLimited):
+        status, headers = 429, headers | {"retry-after": str(error.data["retry_after_s"])}
+    body = {"errors": [{"message": error.message(locale), "extensions": error.extensions}]}
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 

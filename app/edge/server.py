@@ -73,6 +73,8 @@ def configured(app: ASGIApp, settings: Settings, **differences: Any) -> uvicorn.
         "port": settings.port,
         "log_config": None,
         "access_log": False,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
         "http": HttpToolsProtocol,
         "ws": Frames,
         "ws_max_size": settings.frame_limit,

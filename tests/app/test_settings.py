@@ -57,6 +57,11 @@ def test_a_flag_can_be_said_in_words(value: str) -> None:
         ("JISHI_PLAYGROUND", "maybe"),
         ("JISHI_ORIGINS", "*"),
         ("JISHI_ORIGINS", "https://shop.example,null"),
+        ("JISHI_RATE_SHARE", "much"),
+        ("JISHI_RATE_SHARE", "-1"),
+        ("JISHI_RATE_SHARE", "nan"),
+        ("JISHI_TRUSTED_PROXIES", "proxy.example"),
+        ("JISHI_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("JISHI_RESPONSE_CACHE_S", "soon"),
         ("JISHI_RESPONSE_CACHE_S", "-1"),
         ("JISHI_RESPONSE_CACHE_S", "nan"),
@@ -100,6 +105,17 @@ def test_a_model_may_be_a_server(url: str) -> None:
 def test_answers_are_kept_for_seconds_or_not_at_all(value: str, seconds: float) -> None:
     given = Settings.from_env({**LEAST, "JISHI_RESPONSE_CACHE_S": value})
     assert given.response_cache_s == seconds
+
+
+@pytest.mark.parametrize(("value", "share"), [("0", 0.0), ("2.5", 2.5), ("1000", 1000.0)])
+def test_the_limits_over_time_can_be_scaled(value: str, share: float) -> None:
+    assert Settings.from_env({**LEAST, "JISHI_RATE_SHARE": value}).rate_share == share
+
+
+def test_proxies_are_trusted_when_they_are_named() -> None:
+    assert Settings.from_env(LEAST).trusted_proxies == ()
+    given = Settings.from_env({**LEAST, "JISHI_TRUSTED_PROXIES": "10.0.0.0/8, ::1"})
+    assert given.trusted_proxies == ("10.0.0.0/8", "::1/128")
 
 
 @pytest.mark.parametrize("value", ["all", "ERRORS", "off"])

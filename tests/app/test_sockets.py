@@ -128,9 +128,9 @@ async def test_the_init_carries_the_token_and_the_language(server: Server) -> No
 @pytest.mark.parametrize(
     ("query", "code"),
     [
-        ("{ viewer { ", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ viewer { ", "GRAPHQL_PARSE_FAILED"),
         ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
-        ("{ viewer { role } } }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ viewer { role } } }", "GRAPHQL_PARSE_FAILED"),
     ],
 )
 async def test_a_failed_operation_answers_for_its_id_and_leaves_the_others(

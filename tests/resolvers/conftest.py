@@ -19,6 +19,7 @@ from app.context import Context, Resources
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.graphql import MallSchema
 from app.ids import CursorSigner
+from app.rates import Rates
 from app.settings import Settings
 from app.tables.sessions import AuditRow
 from app.workers.answers import Answers
@@ -178,6 +179,7 @@ async def asked(mall: Mall, executors: Executors, *, executor: str) -> AsyncGene
         attempts=MemoryAttempts(mall.clock),
         engine=engine,
         answers=answers,
+        rates=Rates(),
     )
     yield Api(mall, executors, resources, engine, executor)
     await answers.stop()
