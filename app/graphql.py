@@ -223,7 +223,7 @@ def coded(error: GraphQLError, locale: Locale) -> None:
     elif isinstance(cause, CannotGetOperationTypeError):
         error.message = cause.as_http_error_reason()
         extensions["code"] = "GRAPHQL_VALIDATION_FAILED"
-    elif cause is None or isinstance(cause, GraphQLError) or _is_of_variables(error):
+    elif cause is None or isinstance(cause, GraphQLError):
         extensions.setdefault("code", _code_of(error))
     elif "error_id" not in extensions:
         extensions |= {"code": "INTERNAL", "error_id": secrets.token_hex(6)}
