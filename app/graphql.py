@@ -240,7 +240,7 @@ def coded(error: GraphQLError, locale: Locale) -> None:
     elif isinstance(cause, MissingQueryError):
         error.message = str(cause)
         extensions["code"] = "BAD_REQUEST"
-    elif cause is None or isinstance(cause, GraphQLError) or _is_of_variables(error):
+    elif cause is None or isinstance(cause, GraphQLError):
         extensions.setdefault("code", _code_of(error))
     elif _sqlstate(cause) == _UNSTORABLE:
         error.message = "文本含有空字符" if locale == "zh" else "a text holds the character U+0000"
