@@ -14,7 +14,7 @@ LLAMA_FLAGS := -DGGML_NATIVE=OFF $(AVX512) -DLLAVA_BUILD=OFF -DLLAMA_BUILD_TOOLS
 .PHONY: run test check conformance format schema playground seed bench fuzz train clean
 
 run: $(INSTALLED) playground-if-npm
-	JISHI_DEV=$${JISHI_DEV:-1} exec $(BIN)/jishi serve --ready
+	JISHI_DEV=$${JISHI_DEV:-1} JISHI_ACCESS_LIFE_S=$${JISHI_ACCESS_LIFE_S:-43200} exec $(BIN)/jishi serve --ready
 
 test: $(INSTALLED)
 	$(BIN)/pytest

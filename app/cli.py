@@ -1,4 +1,4 @@
-"""The `jishi` command: serve, migrate, seed, chat, schema."""
+"""The `jishi` command: serve, migrate, seed, grant, chat, schema."""
 
 import argparse
 import asyncio
@@ -12,12 +12,15 @@ from pathlib import Path
 import uvloop
 from tqdm import tqdm
 
-from app import graphql, migrate, seed, terminal
+from app import graphql, ids, migrate, seed, terminal
+from app.auth import Role
 from app.bus import MemoryBus
 from app.clock import utc_now
 from app.db import Database
 from app.edge import server
+from app.errors import MallError
 from app.main import check_servers, create_app
+from app.services import roles
 from app.settings import BadSetting, Settings
 from app.telemetry import start_logging
 
@@ -65,6 +68,11 @@ def _parser() -> argparse.ArgumentParser:
     seeding = commands.add_parser("seed", help="migrate, and fill an empty database")
     seeding.add_argument("--full", action="store_true", help="the large one; takes minutes")
     seeding.set_defaults(command=_seed)
+    granting = commands.add_parser("grant", help="give an account a role: the first admin's way in")
+    granting.add_argument("account", help="global id, as `{ viewer { account { id } } }` tells it")
+    granting.add_argument("role", choices=[one.value for one in Role if one is not Role.GUEST])
+    granting.add_argument("--for", dest="subject", help="global id of the supplier or distributor")
+    granting.set_defaults(command=_grant)
     chat = commands.add_parser("chat", help="talk to the running server")
     chat.add_argument("--as", dest="code", default="consumer-1", help="DEV sign-in code")
     chat.add_argument("--url", default=None, help="where the server runs")
@@ -155,6 +163,27 @@ async def _fill(settings: Settings, *, full: bool) -> bool:
             bar.close()
         await database.close()
     return True
+
+
+def _grant(given: argparse.Namespace, settings: Settings) -> int:
+    _check(settings)
+    role = Role(given.role)
+    try:
+        subject = given.subject and ids.key_of(roles.KINDS.get(role, ""), given.subject)
+        asyncio.run(_appoint(settings, ids.key_of("Account", given.account), role, subject))
+    except MallError as refused:
+        print(f"jishi: {refused}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _appoint(settings: Settings, account_id: int, role: Role, subject: int | None) -> None:
+    """Sessions that end by it are found by the running servers when they look, within seconds."""
+    database = Database(settings.database_url, bus=MemoryBus())
+    try:
+        await database.change(roles.appoint, account_id=account_id, role=role, subject_id=subject)
+    finally:
+        await database.close()
 
 
 def _chat(given: argparse.Namespace, settings: Settings) -> int:

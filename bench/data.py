@@ -72,7 +72,8 @@ def fill(file: Path) -> None:
 
 def token(secret: str, shopper: int) -> str:
     """What a shopper of this mall sends as bearer, good for hours."""
-    return Tokens(secret, utc_now).issue(Viewer(Role.CONSUMER, shopper))
+    hours = Tokens(secret, utc_now, access_life=timedelta(hours=12))
+    return hours.issue(Viewer(Role.CONSUMER, shopper))
 
 
 def additions(file: Path) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 
 from app.auth import Role, Viewer
 from app.db import Reader, Unit
@@ -25,6 +25,7 @@ from app.tables.columns import table
 from app.tables.sessions import SessionRow
 
 SESSIONS = table(SessionRow)
+KEPT = timedelta(days=30)  # of a session that is over, for whoever looks into a theft
 GRACE = timedelta(seconds=60)  # a mini-program waits so long for an answer before it asks again
 REUSED = "REUSED"
 SIGNED_OUT = "SIGNED_OUT"
@@ -128,6 +129,13 @@ async def live(db: Reader, account_id: int, *, role: Role | None = None) -> list
 
 async def ended_since(db: Reader, since: datetime) -> list[int]:
     return [row.id for row in await db.all(_ENDED_SINCE, {"since": since})]
+
+
+async def forget(unit: Unit) -> int:
+    """Drops the sessions that have been over for KEPT; how many. The audit log keeps its lines."""
+    before = unit.clock() - KEPT
+    over = or_(SESSIONS.c.ended_at < before, SESSIONS.c.expires_at < before)
+    return await unit.changed(delete(SESSIONS).where(over))
 
 
 def _parts(token: str) -> tuple[str, str]:

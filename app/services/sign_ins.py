@@ -50,6 +50,9 @@ async def by_code(
     except (LoginRefused, RoleNotHeld) as refusal:
         await desk.database.change(_note_refused, platform, refusal, address)
         raise
+    except MallError:  # a platform in trouble is nobody's guess
+        await _give_back(desk, mine, address)
+        raise
     await _give_back(desk, mine, address)
     return opened
 

@@ -12,6 +12,7 @@ from app.events import SESSIONS
 from app.services import sessions
 
 INTERVAL_S = 5.0
+FORGET_EVERY = timedelta(hours=1)
 OVERLAP = timedelta(seconds=60)  # clocks of processes differ, and a commit takes its time
 RETRY_S = 1.0
 _log = logging.getLogger(__name__)
@@ -30,10 +31,14 @@ async def run(
     What a bus that is down keeps back, and processes without one, are late by no more than that.
     """
     since = database.clock() - tokens.access_life
+    forget_at = database.clock()
     while not stop.is_set():
         now = database.clock()
         await once(database, tokens, since)
         since = now - OVERLAP
+        if now >= forget_at:
+            await database.change(sessions.forget)
+            forget_at = now + FORGET_EVERY
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), interval_s)
 

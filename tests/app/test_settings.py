@@ -1,5 +1,6 @@
 """Settings from the environment: short forms, defaults, and one clear line for a wrong value."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ def test_little_has_to_be_said() -> None:
     assert (given.host, given.port, given.redis_url) == ("127.0.0.1", 8000, None)
     assert (given.is_dev, given.model) == (False, str(SHIPPED_MODEL))
     assert (given.access_log, given.response_cache_s) == ("errors", 5.0)
+    assert (given.access_life, given.session_life) == (timedelta(minutes=15), timedelta(days=30))
+    assert (given.secrets_old, given.sign_ins_per_minute) == ((), 30)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,11 @@ def test_a_flag_can_be_said_in_words(value: str) -> None:
         ("JISHI_REDIS_URL", "http://h"),
         ("JISHI_MODEL", "/no/such/file.gguf"),
         ("JISHI_SECRET", "short"),
+        ("JISHI_SECRETS_OLD", f"{SECRET},short"),
+        ("JISHI_ACCESS_LIFE_S", "59"),
+        ("JISHI_ACCESS_LIFE_S", "86401"),
+        ("JISHI_SESSION_LIFE_DAYS", "0"),
+        ("JISHI_SIGN_INS_PER_MINUTE", "0"),
         ("JISHI_LOG_LEVEL", "LOUD"),
         ("JISHI_ACCESS_LOG", "some"),
         ("JISHI_PROFILE", "staging"),
@@ -84,6 +92,12 @@ def test_a_password_is_not_told() -> None:
 def test_a_secret_is_required_outside_development() -> None:
     with pytest.raises(BadSetting, match="JISHI_SECRET"):
         Settings.from_env({})
+
+
+def test_old_secrets_stand_between_commas_and_are_never_told() -> None:
+    given = Settings.from_env({**LEAST, "JISHI_SECRETS_OLD": f"{SECRET}-1, {SECRET}-2,"})
+    assert given.secrets_old == (f"{SECRET}-1", f"{SECRET}-2")
+    assert SECRET not in repr(given)
 
 
 def test_a_developers_secret_is_made_once_and_kept(

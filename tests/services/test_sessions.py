@@ -175,3 +175,19 @@ async def test_live_sessions_are_those_of_one_account_and_role(any_mall: Mall) -
     async with any_mall.database.read() as db:
         assert await sessions.live(db, person.account_id) == mine
         assert await sessions.live(db, person.account_id, role=Role.SUPPLIER) == mine[1:]
+
+
+async def test_sessions_long_over_are_forgotten_and_live_ones_kept(any_mall: Mall) -> None:
+    lapsed, left = await begun(any_mall), await begun(any_mall)
+    assert left.viewer.session_id is not None
+    any_mall.clock.advance(days=29)
+    kept = await begun(any_mall)
+    await any_mall.database.change(sessions.end, [left.viewer.session_id], why="SIGNED_OUT")
+    any_mall.clock.advance(days=30)
+    assert await any_mall.database.change(sessions.forget) == 0
+    any_mall.clock.advance(days=0.5)
+    assert await any_mall.database.change(sessions.forget) == 1
+    any_mall.clock.advance(days=0.6)
+    assert await any_mall.database.change(sessions.forget) == 1
+    (row,) = await any_mall.rows(SessionRow)
+    assert row.id == kept.viewer.session_id != lapsed.viewer.session_id
