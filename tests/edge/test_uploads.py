@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import shutil
 import struct
 import zlib
@@ -16,12 +15,11 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from app import ids
 from app.auth import Role
+from app.gateways.files import Files
 from app.rules import assets as rules
 from app.rules.assets import Quota
 from app.tables.assets import AssetRow
-from app.workers import uploads as sweeper
 from tests.conftest import _execute
 from tests.serving import Server, served
 
@@ -398,51 +396,8 @@ async def test_a_link_that_leads_nowhere_is_not_found(server: Server, link: str)
     assert answer.status_code == 404
 
 
-async def test_what_a_crash_left_is_swept_and_nothing_else(server: Server, token: str) -> None:
-    asset = (await send(server, token, picture())).json()
-    row = await server.mall.row(AssetRow, ids.decode(asset["id"])[1])
-    files = sweeper.Files(server.resources.settings.uploads)
-    await sweeper.once(server.resources.database, files, now=2e10)  # what other tests have left
-    orphan = "ab" + "0" * 62
-    files.put(orphan, b"left by a crash")
-    draft = files.path(orphan).with_name(".draft")
-    draft.write_bytes(b"half")
-    assert await sweeper.once(server.resources.database, files) == 0  # all is fresh yet
-    later = draft.stat().st_mtime + sweeper.GRACE_S + 1
-    assert await sweeper.once(server.resources.database, files, now=later) == 2
-    assert not files.path(orphan).exists()
-    assert files.path(row.sha256).exists()
-
-
-async def test_a_file_renewed_during_the_sweep_stays(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = sweeper.Files(server.resources.settings.uploads)
-    orphan = "cd" + "1" * 62
-    files.put(orphan, b"old")
-    os.utime(files.path(orphan), (1, 1))
-    take_away = sweeper.Files.take_away
-
-    def renewed(self: Any, path: Path) -> Path:
-        files.put(orphan, b"old")
-        return take_away(self, path)
-
-    monkeypatch.setattr(sweeper.Files, "take_away", renewed)
-    assert await sweeper.once(server.resources.database, files) == 0
-    assert files.path(orphan).read_bytes() == b"old"
-
-
-async def test_a_file_that_a_crash_kept_aside_comes_back(server: Server, token: str) -> None:
-    asset = (await send(server, token, picture())).json()
-    row = await server.mall.row(AssetRow, ids.decode(asset["id"])[1])
-    files = sweeper.Files(server.resources.settings.uploads)
-    files.take_away(files.path(row.sha256))
-    assert await sweeper.once(server.resources.database, files) == 0
-    assert (await server.client.get(asset["url"])).status_code == 200
-
-
 async def test_every_row_has_its_file(server: Server) -> None:
-    files = sweeper.Files(server.resources.settings.uploads)
+    files = Files(server.resources.settings.uploads)
     rows = await server.mall.rows(AssetRow)
     assert len(rows) > 20
     assert [row.sha256 for row in rows if not files.path(row.sha256).is_file()] == []
