@@ -16,6 +16,7 @@ import pytest_asyncio
 from PIL import Image
 
 from app.auth import Role
+from app.edge import uploads
 from app.gateways.files import Files
 from app.rules import assets as rules
 from app.rules.assets import Quota
@@ -335,22 +336,41 @@ async def test_the_words_of_a_refusal_follow_the_language(server: Server) -> Non
         assert answer.json()["errors"][0]["message"] == words
 
 
+async def half_sent(
+    server: Server, token: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which a form has begun and does not go on."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = (
+        f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n"
+        '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    )
+    writer.write(head.encode() + picture()[:200])
+    await writer.drain()
+    return reader, writer
+
+
 async def test_a_body_that_ends_too_soon_leaves_nothing(server: Server, token: str) -> None:
     files = kept(server)
     async with server.mall.unchanged():
-        host, port = server.url.removeprefix("http://").split(":")
-        _, writer = await asyncio.open_connection(host, int(port))
-        head = (
-            f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n"
-            '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-        )
-        writer.write(head.encode() + picture()[:200])
-        await writer.drain()
+        _, writer = await half_sent(server, token)
         writer.close()
         await asyncio.sleep(0.2)
     assert kept(server) == files
     assert (await server.client.get("/healthz")).status_code == 200
+
+
+async def test_a_body_that_takes_forever_is_given_up(
+    server: Server, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "READ_S", 0.2)
+    async with server.mall.unchanged():
+        reader, writer = await half_sent(server, token)
+        assert await reader.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+    assert b"UPLOAD_TOO_SLOW" in await reader.read(4000)
+    writer.close()
 
 
 async def test_quotas_hold_for_uploads_at_the_same_time(
@@ -364,15 +384,7 @@ async def test_quotas_hold_for_uploads_at_the_same_time(
 
 async def test_one_account_uploads_eight_at_once(server: Server, token: str) -> None:
     """The ninth is told so while the others have sent half of theirs."""
-    host, port = server.url.removeprefix("http://").split(":")
-    head = (
-        f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n--x"
-    )
-    halves = [await asyncio.open_connection(host, int(port)) for _ in range(8)]
-    for _, writer in halves:
-        writer.write(head.encode())
-        await writer.drain()
+    halves = [await half_sent(server, token) for _ in range(8)]
     await asyncio.sleep(0.3)
     await refused(server, send(server, token, picture()), 429, "QUOTA_EXCEEDED")
     for _, writer in halves:
