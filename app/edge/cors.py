@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.origins import Origins
 
 HEADERS = (
+    "apollo-require-preflight",
     "authorization",
     "graphql-require-preflight",
     "last-event-id",

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import shutil
 import struct
 import zlib
@@ -16,12 +15,12 @@ import pytest
 import pytest_asyncio
 from PIL import Image
 
-from app import ids
 from app.auth import Role
+from app.edge import uploads
+from app.gateways.files import Files
 from app.rules import assets as rules
 from app.rules.assets import Quota
 from app.tables.assets import AssetRow
-from app.workers import uploads as sweeper
 from tests.conftest import _execute
 from tests.serving import Server, served
 
@@ -337,22 +336,41 @@ async def test_the_words_of_a_refusal_follow_the_language(server: Server) -> Non
         assert answer.json()["errors"][0]["message"] == words
 
 
+async def half_sent(
+    server: Server, token: str
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection on which a form has begun and does not go on."""
+    host, port = server.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = (
+        f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n"
+        '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    )
+    writer.write(head.encode() + picture()[:200])
+    await writer.drain()
+    return reader, writer
+
+
 async def test_a_body_that_ends_too_soon_leaves_nothing(server: Server, token: str) -> None:
     files = kept(server)
     async with server.mall.unchanged():
-        host, port = server.url.removeprefix("http://").split(":")
-        _, writer = await asyncio.open_connection(host, int(port))
-        head = (
-            f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n"
-            '--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-        )
-        writer.write(head.encode() + picture()[:200])
-        await writer.drain()
+        _, writer = await half_sent(server, token)
         writer.close()
         await asyncio.sleep(0.2)
     assert kept(server) == files
     assert (await server.client.get("/healthz")).status_code == 200
+
+
+async def test_a_body_that_takes_forever_is_given_up(
+    server: Server, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "READ_S", 0.2)
+    async with server.mall.unchanged():
+        reader, writer = await half_sent(server, token)
+        assert await reader.readline() == b"HTTP/1.1 408 Request Timeout\r\n"
+    assert b"UPLOAD_TOO_SLOW" in await reader.read(4000)
+    writer.close()
 
 
 async def test_quotas_hold_for_uploads_at_the_same_time(
@@ -366,15 +384,7 @@ async def test_quotas_hold_for_uploads_at_the_same_time(
 
 async def test_one_account_uploads_eight_at_once(server: Server, token: str) -> None:
     """The ninth is told so while the others have sent half of theirs."""
-    host, port = server.url.removeprefix("http://").split(":")
-    head = (
-        f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
-        "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 9000\r\n\r\n--x"
-    )
-    halves = [await asyncio.open_connection(host, int(port)) for _ in range(8)]
-    for _, writer in halves:
-        writer.write(head.encode())
-        await writer.drain()
+    halves = [await half_sent(server, token) for _ in range(8)]
     await asyncio.sleep(0.3)
     await refused(server, send(server, token, picture()), 429, "QUOTA_EXCEEDED")
     for _, writer in halves:
@@ -398,51 +408,8 @@ async def test_a_link_that_leads_nowhere_is_not_found(server: Server, link: str)
     assert answer.status_code == 404
 
 
-async def test_what_a_crash_left_is_swept_and_nothing_else(server: Server, token: str) -> None:
-    asset = (await send(server, token, picture())).json()
-    row = await server.mall.row(AssetRow, ids.decode(asset["id"])[1])
-    files = sweeper.Files(server.resources.settings.uploads)
-    await sweeper.once(server.resources.database, files, now=2e10)  # what other tests have left
-    orphan = "ab" + "0" * 62
-    files.put(orphan, b"left by a crash")
-    draft = files.path(orphan).with_name(".draft")
-    draft.write_bytes(b"half")
-    assert await sweeper.once(server.resources.database, files) == 0  # all is fresh yet
-    later = draft.stat().st_mtime + sweeper.GRACE_S + 1
-    assert await sweeper.once(server.resources.database, files, now=later) == 2
-    assert not files.path(orphan).exists()
-    assert files.path(row.sha256).exists()
-
-
-async def test_a_file_renewed_during_the_sweep_stays(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    files = sweeper.Files(server.resources.settings.uploads)
-    orphan = "cd" + "1" * 62
-    files.put(orphan, b"old")
-    os.utime(files.path(orphan), (1, 1))
-    take_away = sweeper.Files.take_away
-
-    def renewed(self: Any, path: Path) -> Path:
-        files.put(orphan, b"old")
-        return take_away(self, path)
-
-    monkeypatch.setattr(sweeper.Files, "take_away", renewed)
-    assert await sweeper.once(server.resources.database, files) == 0
-    assert files.path(orphan).read_bytes() == b"old"
-
-
-async def test_a_file_that_a_crash_kept_aside_comes_back(server: Server, token: str) -> None:
-    asset = (await send(server, token, picture())).json()
-    row = await server.mall.row(AssetRow, ids.decode(asset["id"])[1])
-    files = sweeper.Files(server.resources.settings.uploads)
-    files.take_away(files.path(row.sha256))
-    assert await sweeper.once(server.resources.database, files) == 0
-    assert (await server.client.get(asset["url"])).status_code == 200
-
-
 async def test_every_row_has_its_file(server: Server) -> None:
-    files = sweeper.Files(server.resources.settings.uploads)
+    files = Files(server.resources.settings.uploads)
     rows = await server.mall.rows(AssetRow)
     assert len(rows) > 20
     assert [row.sha256 for row in rows if not files.path(row.sha256).is_file()] == []
