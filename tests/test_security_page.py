@@ -7,7 +7,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 NAMED = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
-SPEAK_HTTP = {"app/terminal.py", "llm/remote.py"}
+SPEAK_HTTP = {
+    "app/gateways/platforms.py",
+    "app/gateways/vendors.py",
+    "app/terminal.py",
+    "llm/remote.py",
+}
 CLIENTS = {"aiohttp", "http", "httpx", "requests", "urllib3"}
 
 

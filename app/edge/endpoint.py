@@ -170,7 +170,7 @@ class Endpoint(GraphQL[Context, None]):
         viewer = self._viewer(authorization, guest, locale)
         context = self._context(viewer, scope)
         text = self.persisted.text(operation)
-        kind = self.documents.look_up(text, operation.name).operation
+        kind = self.gate.document(text, operation.name, context).operation
         is_stream = kind is OperationType.SUBSCRIPTION
         if kind is OperationType.MUTATION and scope["method"] == "GET":
             raise MutationByGet
