@@ -62,7 +62,7 @@ class Endpoint(GraphQL[Context, None]):
         schema: MallSchema,
         resources: Resources,
         cache: ResponseCache,
-        persisted: Persisted | None = None,
+        persisted: Persisted,
     ) -> None:
         super().__init__(
             schema,
@@ -71,7 +71,7 @@ class Endpoint(GraphQL[Context, None]):
             connection_init_wait_timeout=INIT_WAIT,
         )
         self.documents = Documents(schema, resources.database.dialect)
-        self.persisted = persisted or Persisted(resources.settings.documents)
+        self.persisted = persisted
         self.bounds = Bounds()
         self._resources, self._cache = resources, cache
         age = f"public, max-age={int(cache.ttl_s)}".encode()
