@@ -24,7 +24,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from app import ids
 from app.bus import MemoryBus
 from app.context import Resources
-from app.edge.server import STALLED_S, configured, impatient
+from app.edge.server import Patience, configured, impatient
 from app.edge.server import Server as WebServer
 from app.gateways.payments import PaymentGateway
 from app.main import create_app
@@ -137,8 +137,7 @@ async def served(
     database_url: str,
     *,
     engine: ScriptedEngine | None = None,
-    config: dict[str, Any] | None = None,
-    stalled_s: float = STALLED_S,
+    patience: Patience | None = None,
     payments: PaymentGateway | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Server]:
@@ -147,9 +146,10 @@ async def served(
     given = Settings(database_url=database_url, is_dev=True, model="none", **settings)
     app = create_app(given, engine=engine or ScriptedEngine(), payments=payments)
     port = free_port()
+    patience = patience or Patience()
     options = {"port": port, "lifespan": "on", "timeout_graceful_shutdown": 2}
-    server = WebServer(configured(app, given, **options | (config or {})))
-    listening = impatient(_listening(port), stalled_s)
+    server = WebServer(configured(app, given, patience, **options), patience)
+    listening = impatient(_listening(port), patience)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:
         assert not running.done(), running.exception()

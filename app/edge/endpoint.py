@@ -65,7 +65,7 @@ class Endpoint(GraphQL[Context, None]):
         schema: MallSchema,
         resources: Resources,
         cache: ResponseCache,
-        persisted: Persisted | None = None,
+        persisted: Persisted,
     ) -> None:
         super().__init__(
             schema,
@@ -81,7 +81,7 @@ class Endpoint(GraphQL[Context, None]):
         self.gate = Gate(self.documents, resources.rates, share=resources.settings.rate_share)
         schema.admit = self.gate.errors
         self._deadline = schema.deadline
-        self.persisted = persisted or Persisted(resources.settings.documents)
+        self.persisted = persisted
         self.bounds = Bounds()
         self._resources, self._cache = resources, cache
         age = f"public, max-age={int(cache.ttl_s)}".encode()

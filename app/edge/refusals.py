@@ -44,8 +44,9 @@ class DocumentNotTrusted(Refused):
 
 
 class PersistedQueryNotFound(Refused):
-    """The words are those that clients of the protocol look for."""
+    """Status and words are those that clients of the protocol look for, to send the text then."""
 
+    status = 200
     code = "PERSISTED_QUERY_NOT_FOUND"
     zh = en = "PersistedQueryNotFound"
 
@@ -53,6 +54,7 @@ class PersistedQueryNotFound(Refused):
 class PersistedQueryNotSupported(Refused):
     """As above."""
 
+    status = 200
     code = "PERSISTED_QUERY_NOT_SUPPORTED"
     zh = en = "PersistedQueryNotSupported"
 

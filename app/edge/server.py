@@ -2,6 +2,7 @@
 
 import socket
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -11,10 +12,20 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from app.settings import Settings
 
-PING_S = 20.0  # between pings, and how long an answer may take
-STALLED_S = 30.0  # how long a peer may take nothing of what is sent to it
-HEAD_S, BODY_S = 20.0, 120.0  # how long a request may be on its way
-_TICKS = 50  # of 0.1 s between two looks at the connections
+_TICKS = 20  # of 0.1 s between two looks at the connections
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds a peer has: for the head and the body of a request, to take something, to pong."""
+
+    head_s: float = 20
+    body_s: float = 120
+    stalled_s: float = 30
+    ping_s: float = 20
+
+
+_USUAL = Patience()
 
 
 class Frames(WebSocketsSansIOProtocol):
@@ -32,11 +43,9 @@ class Frames(WebSocketsSansIOProtocol):
 class Server(uvicorn.Server):
     """Closes connections whose request does not arrive: silence costs a peer nothing else."""
 
-    def __init__(
-        self, config: uvicorn.Config, *, head_s: float = HEAD_S, body_s: float = BODY_S
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, patience: Patience = _USUAL) -> None:
         super().__init__(config)
-        self._head_s, self._body_s = head_s, body_s
+        self._patience = patience
         self._waiting: dict[tuple[Any, Any], float] = {}  # since when, by connection and request
 
     async def on_tick(self, counter: int) -> bool:
@@ -47,7 +56,7 @@ class Server(uvicorn.Server):
     def _sweep(self, now: float) -> None:
         waiting: dict[tuple[Any, Any], float] = {}
         for one in list(self.server_state.connections):
-            limit = self._patience(one)
+            limit = self._limit(one)
             if limit is None:
                 continue
             key = one, getattr(one, "cycle", None)
@@ -56,18 +65,20 @@ class Server(uvicorn.Server):
                 one.transport.abort()
         self._waiting = waiting
 
-    def _patience(self, connection: Any) -> float | None:
+    def _limit(self, connection: Any) -> float | None:
         """How long a connection may take for what it owes, None when it owes nothing."""
         if not isinstance(connection, HttpToolsProtocol):
             return None
         cycle = connection.cycle
         if cycle is None or cycle.response_complete:
             is_idle = connection.timeout_keep_alive_task is not None  # which ends by itself
-            return None if is_idle else self._head_s
-        return self._body_s if cycle.more_body else None
+            return None if is_idle else self._patience.head_s
+        return self._patience.body_s if cycle.more_body else None
 
 
-def configured(app: ASGIApp, settings: Settings, **differences: Any) -> uvicorn.Config:
+def configured(
+    app: ASGIApp, settings: Settings, patience: Patience = _USUAL, **differences: Any
+) -> uvicorn.Config:
     options: dict[str, Any] = {
         "host": settings.host,
         "port": settings.port,
@@ -79,22 +90,23 @@ def configured(app: ASGIApp, settings: Settings, **differences: Any) -> uvicorn.
         "ws": Frames,
         "ws_max_size": settings.frame_limit,
         "ws_per_message_deflate": False,
-        "ws_ping_interval": PING_S,
-        "ws_ping_timeout": PING_S,
+        "ws_ping_interval": patience.ping_s,
+        "ws_ping_timeout": patience.ping_s,
         "timeout_graceful_shutdown": 10,
         "timeout_keep_alive": 75,  # longer than clients keep an idle connection for another request
     }
     return uvicorn.Config(app, **options | differences)
 
 
-def impatient(listening: socket.socket, stalled_s: float = STALLED_S) -> socket.socket:
+def impatient(listening: socket.socket, patience: Patience = _USUAL) -> socket.socket:
     """Lets the kernel drop connections whose peer takes nothing; accepted ones inherit it.
 
     Only the kernel sees whether bytes arrive, and it also counts for connections that we have
     closed already but that still hold what the peer has not taken.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(stalled_s * 1000))
+        stalled_ms = int(patience.stalled_s * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled_ms)
     return listening
 
 
