@@ -169,7 +169,8 @@ def _grant(given: argparse.Namespace, settings: Settings) -> int:
     _check(settings)
     role = Role(given.role)
     try:
-        subject = given.subject and ids.key_of(roles.KINDS.get(role, ""), given.subject)
+        kind = roles.KINDS.get(role, "")
+        subject = None if given.subject is None else ids.key_of(kind, given.subject)
         asyncio.run(_appoint(settings, ids.key_of("Account", given.account), role, subject))
     except MallError as refused:
         print(f"jishi: {refused}", file=sys.stderr)

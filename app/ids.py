@@ -55,14 +55,20 @@ def receipt_no(now: datetime, prefix: str) -> str:
 
 
 class CursorSigner:
-    """Cursors that only we can make; `scope` ties one to its list or topic."""
+    """Cursors that only we can make; `scope` ties one to its list or topic.
 
-    def __init__(self, secret: str) -> None:
-        self._secret = hashlib.sha256(b"cursor:" + secret.encode()).digest()
+    `secret` signs; cursors by one of `old_secrets` are still read.
+    """
+
+    def __init__(self, secret: str, old_secrets: tuple[str, ...] = ()) -> None:
+        self._secret, *self._old = (
+            hashlib.sha256(b"cursor:" + one.encode()).digest() for one in (secret, *old_secrets)
+        )
 
     def sign(self, scope: str, values: list[Any]) -> str:
         body = orjson.dumps(values)
-        return base64.urlsafe_b64encode(self._mac(scope, body) + body).decode().rstrip("=")
+        mac = _mac(self._secret, scope, body)
+        return base64.urlsafe_b64encode(mac + body).decode().rstrip("=")
 
     def read(self, scope: str, cursor: str) -> list[Any]:
         """The signed values. Raises BadCursor for a foreign, altered or misplaced cursor."""
@@ -71,10 +77,12 @@ class CursorSigner:
         except (ValueError, binascii.Error):
             raise BadCursor from None
         mac, body = raw[:12], raw[12:]
-        if not hmac.compare_digest(mac, self._mac(scope, body)):
+        keys = (self._secret, *self._old)
+        if not any(hmac.compare_digest(mac, _mac(key, scope, body)) for key in keys):
             raise BadCursor
         values: list[Any] = orjson.loads(body)
         return values
 
-    def _mac(self, scope: str, body: bytes) -> bytes:
-        return hmac.digest(self._secret, scope.encode() + b"\0" + body, "sha256")[:12]
+
+def _mac(key: bytes, scope: str, body: bytes) -> bytes:
+    return hmac.digest(key, scope.encode() + b"\0" + body, "sha256")[:12]

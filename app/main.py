@@ -94,7 +94,7 @@ async def open_resources(
             bus=bus,
             clock=clock,
             tokens=Tokens(settings.secret, clock, settings.secrets_old, settings.access_life),
-            cursors=CursorSigner(settings.secret),
+            cursors=CursorSigner(settings.secret, settings.secrets_old),
             payments=payments or SimulatedPayments(),
             platforms=platforms(
                 client,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -119,7 +119,7 @@ def private_key(text: str) -> rsa.RSAPrivateKey:
             if "-----BEGIN" in text
             else serialization.load_der_private_key(base64.b64decode(text), None)
         )
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         raise BadKey from None
     if not isinstance(key, rsa.RSAPrivateKey):
         raise BadKey
@@ -134,7 +134,7 @@ def public_key(text: str) -> rsa.RSAPublicKey:
             if "-----BEGIN" in text
             else serialization.load_der_public_key(base64.b64decode(text))
         )
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise BadKey from None
     if not isinstance(key, rsa.RSAPublicKey):
         raise BadKey

@@ -89,3 +89,12 @@ def test_a_cursor_with_one_changed_sign_is_refused(place: int, sign: str) -> Non
 def test_what_was_never_a_cursor_is_refused(wrong: str) -> None:
     with pytest.raises(BadCursor):
         SIGNER.read("products", wrong)
+
+
+def test_a_cursor_of_an_old_secret_is_still_read_and_of_a_foreign_one_not() -> None:
+    before = CursorSigner("the secret before").sign("orders", [7])
+    after = CursorSigner("the secret now", ("the secret before", "one older"))
+    assert after.read("orders", before) == [7]
+    assert CursorSigner("the secret now").read("orders", after.sign("orders", [8])) == [8]
+    with pytest.raises(BadCursor):
+        CursorSigner("the secret now").read("orders", before)

@@ -32,6 +32,7 @@ KINDS = {
     "productId": "Product",
     "categoryId": "Category",
     "supplierId": "Supplier",
+    "accountId": "Account",
 }
 BAD_IDS = ("", "nonsense", ids.encode("Sku", 10**9), ids.encode("Nothing", 1))
 EXAMPLES: dict[str, tuple[Any, ...]] = {
