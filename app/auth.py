@@ -1,8 +1,10 @@
 """Who asks: viewers, their roles, and the tokens that carry them."""
 
+import asyncio
 import hmac
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -146,13 +148,10 @@ class Tokens:
                 told()
 
     def when_ended(self, session_id: int, told: Callable[[], None]) -> Callable[[], None]:
-        """Calls `told` once the session ends, at once if it has; until the result is called.
-
-        A stream that outlives its request asks with the `session_id` of its viewer.
-        """
+        """Calls `told` once the session ends, at once if it has; until the result is called."""
         if session_id in self._ended:
             told()
-            return lambda: None
+            return _nothing
         waiting = self._told.setdefault(session_id, set())
         waiting.add(told)
 
@@ -162,6 +161,23 @@ class Tokens:
                 del self._told[session_id]
 
         return forget
+
+    async def over(self, viewer: Viewer) -> None:
+        """Returns when the viewer's token has expired or its session ended; else never.
+
+        For what outlives its request: sockets and streams.
+        """
+        ended, forget = asyncio.Event(), _nothing
+        if viewer.session_id is not None:
+            forget = self.when_ended(viewer.session_id, ended.set)
+        end = viewer.expires_at
+        left_s = None if end is None else end - self.clock().timestamp()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left_s):
+                    await ended.wait()
+        finally:
+            forget()
 
     def successors(self, refresh_secret: str) -> list[str]:
         """The secret that follows in a chain of refresh tokens, by our key and by each old one.
@@ -199,6 +215,10 @@ class Tokens:
 def key_id(secret: str) -> str:
     """What tokens call the key that signed them; says nothing about it."""
     return hmac.digest(secret.encode(), b"jishi key id", "sha256").hex()[:12]
+
+
+def _nothing() -> None:
+    pass
 
 
 def _successor(key: str, refresh_secret: str) -> str:
