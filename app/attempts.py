@@ -7,6 +7,7 @@ from typing import Protocol
 
 from app.clock import Clock
 from app.errors import TooOften
+from app.rates import Limit, Rates
 
 MOST_KEYS = 100_000
 _MINUTE_S = 60.0
@@ -45,6 +46,25 @@ class MemoryAttempts:
     async def give_back(self, key: str, *, per_minute: int) -> None:
         if key in self._full_at:
             self._full_at[key] -= _MINUTE_S / per_minute
+
+
+class RatedAttempts:
+    """The same over buckets that several processes share."""
+
+    def __init__(self, rates: Rates) -> None:
+        self._rates = rates
+
+    async def take(self, key: str, *, per_minute: int) -> None:
+        taken = self._rates.take(_limit(per_minute), key, 1)
+        if not taken.is_allowed:
+            raise TooOften(math.ceil(taken.wait_s))
+
+    async def give_back(self, key: str, *, per_minute: int) -> None:
+        self._rates.take(_limit(per_minute), key, -1)
+
+
+def _limit(per_minute: int) -> Limit:
+    return Limit("attempts", burst=per_minute, per_s=per_minute / _MINUTE_S)
 
 
 def place_of(address: str) -> str:

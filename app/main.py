@@ -14,7 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import graphql, search
-from app.attempts import MemoryAttempts
+from app.attempts import MemoryAttempts, RatedAttempts
 from app.auth import Tokens
 from app.bus import Bus, BusDown, MemoryBus
 from app.clock import Clock, utc_now
@@ -104,7 +104,7 @@ async def open_resources(
                 alipay=settings.alipay,
                 baidu=settings.baidu,
             ),
-            attempts=MemoryAttempts(clock),
+            attempts=RatedAttempts(rates) if settings.redis_url else MemoryAttempts(clock),
             engine=engine,
             answers=answers,
             rates=rates,

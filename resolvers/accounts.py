@@ -65,7 +65,8 @@ class AccountMutation:
         return _session(context, opened)
 
     @strawberry.mutation(
-        description="换取新令牌；旧刷新令牌作废。The next tokens; a reused one ends the session."
+        description="换取新令牌；旧刷新令牌作废。The next tokens; a reused one ends the session.",
+        metadata=_SIGN_IN.metadata(),
     )
     @returns_problems
     async def refresh_session(

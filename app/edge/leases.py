@@ -1,6 +1,5 @@
 """How much one caller may hold open, and until when."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -43,17 +42,7 @@ class Bounds:
 
 async def ended(context: Context) -> None:
     """Returns when the caller's token is valid no more; never for callers without one."""
-    left = left_s(context)
-    if left is None:
-        await asyncio.Event().wait()
-    else:
-        await asyncio.sleep(left)
-
-
-def left_s(context: Context) -> float | None:
-    """How long the caller's token is valid; None without one."""
-    expires_at = context.viewer.expires_at
-    return None if expires_at is None else expires_at - context.resources.clock().timestamp()
+    await context.resources.tokens.over(context.viewer)
 
 
 def _named(viewer: Viewer) -> str | None:

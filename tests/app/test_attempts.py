@@ -3,12 +3,13 @@
 import pytest
 
 from app import attempts
-from app.attempts import MemoryAttempts, place_of
+from app.attempts import Attempts, MemoryAttempts, RatedAttempts, place_of
 from app.errors import TooOften
+from app.rates import Rates
 from tests.factories import Hands
 
 
-async def taken(bucket: MemoryAttempts, key: str, times: int, per_minute: int = 6) -> int:
+async def taken(bucket: Attempts, key: str, times: int, per_minute: int = 6) -> int:
     """How many of so many attempts were let through."""
     count = 0
     for _ in range(times):
@@ -20,9 +21,18 @@ async def taken(bucket: MemoryAttempts, key: str, times: int, per_minute: int = 
     return count
 
 
-async def test_a_minutes_worth_at_once_and_then_one_every_ten_seconds() -> None:
+@pytest.fixture(params=["alone", "shared"])
+def kept(request: pytest.FixtureRequest) -> tuple[Attempts, Hands]:
+    """The buckets of one process, and those that several share, by the same clock."""
     clock = Hands()
-    bucket = MemoryAttempts(clock)
+    rates = Rates(clock=lambda: clock().timestamp())
+    return MemoryAttempts(clock) if request.param == "alone" else RatedAttempts(rates), clock
+
+
+async def test_a_minutes_worth_at_once_and_then_one_every_ten_seconds(
+    kept: tuple[Attempts, Hands],
+) -> None:
+    bucket, clock = kept
     assert await taken(bucket, "a", 20) == 6
     clock.advance(seconds=9)
     assert await taken(bucket, "a", 20) == 0
@@ -32,9 +42,10 @@ async def test_a_minutes_worth_at_once_and_then_one_every_ten_seconds() -> None:
     assert await taken(bucket, "a", 20) == 6
 
 
-async def test_a_refusal_says_when_and_takes_nothing() -> None:
-    clock = Hands()
-    bucket = MemoryAttempts(clock)
+async def test_a_refusal_says_when_and_takes_nothing(
+    kept: tuple[Attempts, Hands],
+) -> None:
+    bucket, clock = kept
     await taken(bucket, "a", 6)
     for passed, wait in ((0, 10), (3, 7)):
         clock.advance(seconds=passed)
@@ -43,14 +54,14 @@ async def test_a_refusal_says_when_and_takes_nothing() -> None:
         assert refusal.value.data == {"retry_after_s": wait}
 
 
-async def test_one_key_says_nothing_of_another() -> None:
-    bucket = MemoryAttempts(Hands())
+async def test_one_key_says_nothing_of_another(kept: tuple[Attempts, Hands]) -> None:
+    bucket, _ = kept
     assert await taken(bucket, "a", 7) == 6
     assert await taken(bucket, "b", 7) == 6
 
 
-async def test_an_honest_attempt_comes_back() -> None:
-    bucket = MemoryAttempts(Hands())
+async def test_an_honest_attempt_comes_back(kept: tuple[Attempts, Hands]) -> None:
+    bucket, _ = kept
     for _ in range(20):
         await bucket.take("a", per_minute=6)
         await bucket.give_back("a", per_minute=6)

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import orjson
 
+from app.auth import Tokens
 from tests.serving import Server
 
 JSON = {"content-type": "application/json"}
@@ -63,3 +65,10 @@ class Chunks:
             self.text += await anext(self._source)
         found, _, self.text = self.text.partition(mark)
         return found + mark
+
+
+async def soon_over(server: Server) -> str:
+    """A consumer's token that ends within two seconds."""
+    resources = server.resources
+    tokens = Tokens(resources.settings.secret, resources.clock, access_life=timedelta(seconds=2))
+    return tokens.issue(await server.mall.consumer())

@@ -3,9 +3,8 @@
 import orjson
 import pytest
 
-from app.edge import leases
 from app.edge.multipart import MultipartSubscription
-from tests.edge.speaking import GUEST, MULTIPART, TICKS, VIEWER, post, streamed
+from tests.edge.speaking import GUEST, MULTIPART, TICKS, VIEWER, post, soon_over, streamed
 from tests.serving import Server, gid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -56,13 +55,11 @@ async def test_silence_is_broken_by_empty_objects(
         assert await chunks.until("--graphql") == HEAD + "{}\r\n--graphql"
 
 
-async def test_an_end_before_its_time_is_told_beside_the_payload(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_end_before_its_time_is_told_beside_the_payload(server: Server) -> None:
     group = await server.mall.group_buy()
     body = {"query": TICKS, "variables": {"id": gid("GroupBuy", group.id)}}
-    monkeypatch.setattr(leases, "left_s", lambda _context: 0.2)
-    answer = await post(server, body, accept=MULTIPART)
+    token = f"Bearer {await soon_over(server)}"
+    answer = await post(server, body, accept=MULTIPART, authorization=token)
     *_, last, end = answer.text.split("--graphql")
     told = orjson.loads(last.removeprefix(HEAD))
     assert told["payload"] is None
@@ -70,9 +67,14 @@ async def test_an_end_before_its_time_is_told_beside_the_payload(
     assert end == "--\r\n"
 
 
-@pytest.mark.parametrize("query", ["{ viewer { ", "{ nothing }"])
-async def test_a_wrong_document_is_told_in_the_payload(server: Server, query: str) -> None:
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [("{ viewer { ", "GRAPHQL_PARSE_FAILED"), ("{ nothing }", "GRAPHQL_VALIDATION_FAILED")],
+)
+async def test_a_wrong_document_is_told_in_the_payload(
+    server: Server, query: str, code: str
+) -> None:
     answer = await post(server, {"query": query}, accept=ONLY)
     told = orjson.loads(answer.text.split("--graphql")[2].removeprefix(HEAD))
     assert list(told["payload"]) == ["errors"]
-    assert told["payload"]["errors"][0]["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
+    assert told["payload"]["errors"][0]["extensions"]["code"] == code

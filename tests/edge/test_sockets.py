@@ -2,11 +2,12 @@
 
 import asyncio
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
-from app.edge import leases
-from tests.edge.speaking import TICKS, VIEWER
+from app.edge.leases import PER_USER
+from tests.edge.speaking import TICKS, VIEWER, soon_over
 from tests.serving import Server, Socket, gid, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -40,7 +41,7 @@ async def test_streams_over_the_bound_are_told_by_their_ids(server: Server) -> N
 async def test_a_user_opens_so_many_sockets_and_no_more(server: Server) -> None:
     token, other = await server.sign_in("consumer-1"), await server.sign_in("consumer-2")
     async with AsyncExitStack() as stack:
-        for _ in range(leases.PER_USER):
+        for _ in range(PER_USER):
             last = await stack.enter_async_context(server.socket(token))
         async with server.socket(token) as one_more:
             assert await closed_with(one_more) == 4429
@@ -52,37 +53,44 @@ async def test_a_user_opens_so_many_sockets_and_no_more(server: Server) -> None:
         assert await mine.data("1", "viewer") == {"role": "CONSUMER"}
 
 
-async def test_the_end_of_a_token_is_told_to_every_stream_then_closes(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_end_of_a_token_is_told_to_every_stream_then_closes(server: Server) -> None:
     group = await server.mall.group_buy()
-    token = await server.sign_in()
     async with server.socket() as guest:
-        monkeypatch.setattr(leases, "left_s", lambda _context: 0.2)
-        async with server.socket(token) as mine:
-            monkeypatch.undo()
-            for key in ("1", "2"):
-                await mine.start(key, TICKS, {"id": gid("GroupBuy", group.id)})
-                await mine.data(key, "groupBuyUpdated")
-            told = [await mine.next() for _ in range(2)]
-            assert {frame["id"] for frame in told} == {"1", "2"}
-            for frame in told:
-                assert frame["type"] == "error"
-                assert frame["payload"][0]["extensions"] == {"code": "INVALID_TOKEN"}
-            assert await closed_with(mine) == 4403
+        async with server.socket(await soon_over(server)) as mine:
+            await two_opened(mine, group)
+            await two_ended(mine)
         await server.deserted(f"group_buy:{group.id}")
         await guest.start("1", VIEWER)
         assert await guest.data("1", "viewer") == {"role": "GUEST"}
 
 
-async def test_a_token_ends_when_it_says(server: Server) -> None:
-    context = type("Asked", (), {"viewer": None, "resources": server.resources})()
-    context.viewer = server.resources.tokens.read(await server.sign_in())
-    life = server.resources.tokens.read(await server.sign_in()).expires_at
-    assert life is not None
-    left = leases.left_s(context)
-    assert left is not None
-    assert abs(left - (life - server.resources.clock().timestamp())) < 2
+async def test_signing_out_ends_the_streams_of_the_session_and_no_others(server: Server) -> None:
+    group = await server.mall.group_buy()
+    token, other = await server.sign_in("consumer-3"), await server.sign_in("consumer-3")
+    async with server.socket(token) as mine, server.socket(other) as second:
+        await two_opened(mine, group)
+        await second.start("1", TICKS, {"id": gid("GroupBuy", group.id)})
+        await second.data("1", "groupBuyUpdated")
+        await server.ask("mutation { logout(input: {}) { __typename } }", token=token)
+        await two_ended(mine)
+        await second.start("2", VIEWER)
+        assert await second.data("2", "viewer") == {"role": "CONSUMER"}
+
+
+async def two_opened(mine: Socket, group: Any) -> None:
+    for key in ("1", "2"):
+        await mine.start(key, TICKS, {"id": gid("GroupBuy", group.id)})
+        await mine.data(key, "groupBuyUpdated")
+
+
+async def two_ended(mine: Socket) -> None:
+    """Both streams are told that the token is over, then the socket is closed."""
+    told = [await mine.next() for _ in range(2)]
+    assert {frame["id"] for frame in told} == {"1", "2"}
+    for frame in told:
+        assert frame["type"] == "error"
+        assert frame["payload"][0]["extensions"] == {"code": "INVALID_TOKEN"}
+    assert await closed_with(mine) == 4403
 
 
 async def test_a_duplicate_id_closes_its_socket_alone(server: Server) -> None:

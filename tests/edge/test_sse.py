@@ -6,9 +6,19 @@ from typing import Any
 import orjson
 import pytest
 
-from app.edge import leases
 from app.edge.sse import ServerSentEvents
-from tests.edge.speaking import GUEST, RESPONSE, SSE, TICKS, VIEWER, get, post, refused, streamed
+from tests.edge.speaking import (
+    GUEST,
+    RESPONSE,
+    SSE,
+    TICKS,
+    VIEWER,
+    get,
+    post,
+    refused,
+    soon_over,
+    streamed,
+)
 from tests.factories import Group
 from tests.serving import Server, gid
 
@@ -102,12 +112,9 @@ async def test_silence_is_broken_by_comments(
         assert await chunks.until(":\n\n:\n\n") == ":\n\n:\n\n"
 
 
-async def test_a_stream_ends_with_the_token_it_was_opened_with(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = await server.sign_in()
+async def test_a_stream_ends_with_the_token_it_was_opened_with(server: Server) -> None:
     group = await server.mall.group_buy()
-    monkeypatch.setattr(leases, "left_s", lambda _context: 0.2)
+    token = await soon_over(server)
     async with streamed(server, ticks(group), authorization=f"Bearer {token}") as (_, chunks):
         await chunks.until("}\n\n")
         _, payload = read(await chunks.until("}\n\n"))
