@@ -26,6 +26,7 @@ from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
 from app.edge.persisted import Persisted, read_manifest
 from app.edge.response_cache import ResponseCache
+from app.edge.streams import STOPPING
 from app.gateways.payments import PaymentGateway, SimulatedPayments
 from app.gateways.platforms import DEV, DevPlatform, Platforms
 from app.ids import CursorSigner
@@ -146,7 +147,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
             loops.append(asyncio.create_task(asyncio.to_thread(search.warm_up), name="warm-up"))
             followers = _keep_true(cache, resources)
             try:
-                yield {"resources": resources}
+                yield {"resources": resources, STOPPING: asyncio.Event()}
             finally:
                 stop.set()
                 for task in followers:
