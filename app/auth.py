@@ -1,10 +1,8 @@
 """Who asks: viewers, their roles, and the tokens that carry them."""
 
-import asyncio
 import hmac
 import secrets
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -151,7 +149,7 @@ class Tokens:
         """Calls `told` once the session ends, at once if it has; until the result is called."""
         if session_id in self._ended:
             told()
-            return _nothing
+            return lambda: None
         waiting = self._told.setdefault(session_id, set())
         waiting.add(told)
 
@@ -161,23 +159,6 @@ class Tokens:
                 del self._told[session_id]
 
         return forget
-
-    async def over(self, viewer: Viewer) -> None:
-        """Returns when the viewer's token has expired or its session ended; else never.
-
-        For what outlives its request: sockets and streams.
-        """
-        ended, forget = asyncio.Event(), _nothing
-        if viewer.session_id is not None:
-            forget = self.when_ended(viewer.session_id, ended.set)
-        end = viewer.expires_at
-        left_s = None if end is None else end - self.clock().timestamp()
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(left_s):
-                    await ended.wait()
-        finally:
-            forget()
 
     def successors(self, refresh_secret: str) -> list[str]:
         """The secret that follows in a chain of refresh tokens, by our key and by each old one.
@@ -215,10 +196,6 @@ class Tokens:
 def key_id(secret: str) -> str:
     """What tokens call the key that signed them; says nothing about it."""
     return hmac.digest(secret.encode(), b"jishi key id", "sha256").hex()[:12]
-
-
-def _nothing() -> None:
-    pass
 
 
 def _successor(key: str, refresh_secret: str) -> str:

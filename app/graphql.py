@@ -139,19 +139,21 @@ class MallSchema(strawberry.Schema):
     ) -> None:
         context = None if execution_context is None else execution_context.context
         locale = context.viewer.locale if isinstance(context, Context) else "zh"
-        for error in errors:
-            coded(error, locale)
-            if self.hides_suggestions:
-                error.message = error.message.partition(_SUGGESTION)[0]
+        self._tell(errors, locale)
 
     def _kept_out(self, query: str | None, options: dict[str, Any]) -> list[GraphQLError]:
         name, variables = options.get("operation_name"), options.get("variable_values")
         return self.admit(query, name, variables, options["context_value"]) if query else []
 
     def _refusal(self, errors: list[GraphQLError], context: Context) -> PreExecutionError:
-        for error in errors:
-            coded(error, context.viewer.locale)
+        self._tell(errors, context.viewer.locale)
         return PreExecutionError(data=None, errors=errors)
+
+    def _tell(self, errors: list[GraphQLError], locale: Locale) -> None:
+        for error in errors:
+            coded(error, locale)
+            if self.hides_suggestions:
+                error.message = error.message.partition(_SUGGESTION)[0]
 
     async def _in_time(
         self, work: Coroutine[Any, Any, Any], context: Context, *, is_deed: bool

@@ -27,6 +27,7 @@ from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
 from app.edge.persisted import Persisted, read_manifest
 from app.edge.response_cache import ResponseCache
+from app.edge.streams import STOPPING
 from app.gateways import vendors
 from app.gateways.files import Files
 from app.gateways.payments import PaymentGateway, SimulatedPayments
@@ -170,7 +171,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
                 asyncio.create_task(following, name="sessions-follow"),
             ]
             try:
-                yield {"resources": resources}
+                yield {"resources": resources, STOPPING: asyncio.Event()}
             finally:
                 stop.set()
                 for task in followers:

@@ -160,7 +160,7 @@ class Documents:
         graph: GraphQLSchema = self._schema._schema  # noqa: SLF001
         errors = [  # a value that cannot be read is what is wrong, and no bug of ours
             GraphQLError(one.message, one.nodes, extensions={"code": "GRAPHQL_VALIDATION_FAILED"})
-            for one in self._wrong(graph, ast)
+            for one in validate(graph, ast, _RULES, max_errors=MOST_ERRORS)[:MOST_ERRORS]
         ]
         try:
             operation = get_operation_type(ast, operation_name)
@@ -173,12 +173,6 @@ class Documents:
         if operation is not None and not errors:
             document.cost = priced(graph, ast, operation_name)
         return document
-
-    def _wrong(self, graph: GraphQLSchema, ast: DocumentNode) -> list[GraphQLError]:
-        hides = self._schema.hides_suggestions
-        return validate(graph, ast, _RULES, max_errors=MOST_ERRORS, hide_suggestions=hides)[
-            :MOST_ERRORS
-        ]
 
     def _planned(self, document: Document, operation_name: str | None) -> Plan | Reason:
         if document.ast is None or document.errors or document.operation is None:

@@ -190,7 +190,7 @@ class Endpoint(GraphQL[Context, None]):
                 context_value=context,
                 operation_name=operation.name,
             )
-            await follow(results, _WIRES[media.stream], context, receive, send)
+            await follow(results, _WIRES[media.stream], context, scope, receive, send)
 
     async def _executed(self, text: str, operation: Operation, context: Context) -> Result:
         try:

@@ -1,8 +1,9 @@
 """How much one caller may hold open, and until when."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from app.auth import Viewer
 from app.context import Context
@@ -41,8 +42,16 @@ class Bounds:
 
 
 async def ended(context: Context) -> None:
-    """Returns when the caller's token is valid no more; never for callers without one."""
-    await context.resources.tokens.over(context.viewer)
+    """Returns when the caller's token has expired or its session ended; else never."""
+    viewer, tokens = context.viewer, context.resources.tokens
+    over, left_s = asyncio.Event(), None
+    if viewer.expires_at is not None:
+        left_s = viewer.expires_at - context.resources.clock().timestamp()
+    with ExitStack() as stack, suppress(TimeoutError):
+        if viewer.session_id is not None:
+            stack.callback(tokens.when_ended(viewer.session_id, over.set))
+        async with asyncio.timeout(left_s):
+            await over.wait()
 
 
 def _named(viewer: Viewer) -> str | None:

@@ -28,6 +28,7 @@ class MultipartSubscription:
     beat = _part({})
     opening = b"--graphql" + beat
     ending = b"--\r\n"
+    leaving = b""  # without an ending clients take it for a broken connection, which it is
 
     def part(self, payload: dict[str, Any], cursor: str | None) -> bytes:  # noqa: ARG002
         return _part({"payload": payload})

@@ -1,4 +1,4 @@
-"""uvicorn as we run it: bounded frames, pings, and peers that neither send nor take anything."""
+"""uvicorn as we run it: bounded frames, pings, peers that neither send nor take, a quick end."""
 
 import socket
 import time
@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from app.edge.streams import STOPPING
 from app.settings import Settings
 
 _TICKS = 20  # of 0.1 s between two looks at the connections
@@ -41,12 +42,19 @@ class Frames(WebSocketsSansIOProtocol):
 
 
 class Server(uvicorn.Server):
-    """Closes connections whose request does not arrive: silence costs a peer nothing else."""
+    """Closes connections whose request does not arrive, and streams when it stops."""
 
     def __init__(self, config: uvicorn.Config, patience: Patience = _USUAL) -> None:
         super().__init__(config)
         self._patience = patience
         self._waiting: dict[tuple[Any, Any], float] = {}  # since when, by connection and request
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends the streams over HTTP first, which would hold up the end until it is enforced."""
+        stopping = self.lifespan.state.get(STOPPING)
+        if stopping is not None:
+            stopping.set()
+        await super().shutdown(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS == 0:

@@ -18,6 +18,7 @@ class ServerSentEvents:
     }
     beat_s = 15.0
     opening = beat = b":\n\n"
+    leaving = b"retry: 1000\n\n"
     ending = b"event: complete\ndata:\n\n"  # without data browsers drop an event
 
     def part(self, payload: dict[str, Any], cursor: str | None) -> bytes:

@@ -5,13 +5,15 @@ from collections.abc import Mapping
 from contextlib import aclosing, suppress
 from typing import Any, Protocol
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 from strawberry.schema.schema import StreamResult
 
 from app.context import Context
 from app.edge.leases import ended
 from app.edge.results import failure, payload_of
 from app.errors import InvalidToken
+
+STOPPING = "stopping"  # in the state of the application: an event, set before it ends
 
 
 class Wire(Protocol):
@@ -24,6 +26,7 @@ class Wire(Protocol):
     opening: bytes
     beat: bytes
     ending: bytes
+    leaving: bytes  # where a server stops: the stream is not over, the caller comes back
 
     def part(self, payload: dict[str, Any], cursor: str | None) -> bytes:
         """One result; `cursor` is the place from which the caller can come back."""
@@ -35,16 +38,22 @@ class Wire(Protocol):
 
 
 async def follow(
-    results: StreamResult, wire: Wire, context: Context, receive: Receive, send: Send
+    results: StreamResult,
+    wire: Wire,
+    context: Context,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
-    """Sends the results until they end, the caller leaves, or the caller's token does."""
+    """Sends the results until they end, or the caller leaves, his token ends, or the server."""
     headers = [(name.encode(), value.encode()) for name, value in wire.headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await _write(send, wire.opening)
     sending = asyncio.create_task(_send_all(results, wire, context, send))
     gone = asyncio.create_task(_gone(receive))
     over = asyncio.create_task(ended(context))
-    tasks = {sending, gone, over}
+    stopping = asyncio.create_task(_stopping(scope))
+    tasks = {sending, gone, over, stopping}
     try:
         while True:
             done, _ = await asyncio.wait(
@@ -53,12 +62,13 @@ async def follow(
             if done:
                 break
             await _write(send, wire.beat)
+        await _stopped(sending)
         if over in done:
-            await _stopped(sending)
             refused = failure(InvalidToken(), context.viewer.locale)
             await _write(send, wire.last([dict(refused.formatted)]))
         if gone not in done:
-            await _write(send, wire.ending, is_last=True)
+            is_left = stopping in done and sending not in done
+            await _write(send, wire.leaving if is_left else wire.ending, is_last=True)
     finally:
         for task in tasks:
             await _stopped(task)
@@ -77,6 +87,11 @@ async def _send_all(results: StreamResult, wire: Wire, context: Context, send: S
 async def _gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def _stopping(scope: Scope) -> None:
+    event: asyncio.Event = scope.get("state", {}).get(STOPPING) or asyncio.Event()
+    await event.wait()
 
 
 async def _stopped(task: asyncio.Task[None]) -> None:

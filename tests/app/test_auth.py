@@ -1,6 +1,5 @@
 """Tokens that only we can make, and viewers that must be somebody."""
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -192,38 +191,3 @@ def test_a_key_id_says_nothing_about_its_key() -> None:
     assert key_id(SECRET) != key_id(OLD)
     assert SECRET not in repr(Tokens(SECRET, Hands(), (OLD,)))
     assert OLD not in repr(Tokens(SECRET, Hands(), (OLD,)))
-
-
-async def test_a_stream_hears_when_its_token_expires_or_its_session_ends() -> None:
-    clock = Hands()
-    ours = Tokens(SECRET, clock, access_life=timedelta(seconds=1))
-    viewer = ours.read(ours.issue(replace(SOMEBODY, session_id=1)))
-    clock.advance(seconds=0.95)
-    async with asyncio.timeout(1):
-        await ours.over(viewer)
-    clock.advance(seconds=-0.95)
-    waiting = asyncio.create_task(ours.over(viewer))
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    ours.end([1])
-    async with asyncio.timeout(0.5):
-        await waiting
-        await ours.over(viewer)  # it has ended before
-    assert ours._told == {}
-
-
-async def test_nobody_without_a_token_is_ever_over() -> None:
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await Tokens(SECRET, Hands()).over(Viewer())
-
-
-async def test_a_stream_that_leaves_waits_for_nothing_any_more() -> None:
-    ours = Tokens(SECRET, Hands())
-    waiting = asyncio.create_task(ours.over(replace(SOMEBODY, session_id=1)))
-    await asyncio.sleep(0)
-    assert set(ours._told) == {1}
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert ours._told == {}

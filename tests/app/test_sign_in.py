@@ -266,15 +266,3 @@ async def test_an_end_in_one_process_holds_in_the_other_at_once(
                 assert await status(here, token) == (401, "INVALID_TOKEN")
                 slowest = max(slowest, await becomes_invalid(there, token, within_s=4))
             assert slowest < 1  # the look at the database comes every five seconds
-
-
-async def test_a_socket_is_told_when_its_session_ends(url: str) -> None:
-    """What a transport hangs on to its viewer's session, in the process of the end."""
-    async with served(url) as server:
-        token = await server.sign_in()
-        viewer = server.resources.tokens.read(token)
-        over = asyncio.create_task(server.resources.tokens.over(viewer))
-        await asyncio.sleep(0)
-        await server.ask(LOGOUT, token=token)
-        async with asyncio.timeout(1):
-            await over

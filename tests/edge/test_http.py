@@ -15,10 +15,10 @@ SIGN_IN = 'mutation { loginWithCode(input: {platform: DEV, code: "consumer-1"}) 
 @pytest.mark.parametrize(
     ("body", "code"),
     [
-        ({"query": "{ viewer { "}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": "{ viewer { "}, "GRAPHQL_PARSE_FAILED"),
         ({"query": "{ viewer { password } }"}, "GRAPHQL_VALIDATION_FAILED"),
-        ({"query": NUMBER}, "GRAPHQL_VALIDATION_FAILED"),
-        ({"query": NUMBER, "variables": {"n": "x"}}, "GRAPHQL_VALIDATION_FAILED"),
+        ({"query": NUMBER}, "BAD_USER_INPUT"),
+        ({"query": NUMBER, "variables": {"n": "x"}}, "BAD_USER_INPUT"),
     ],
 )
 async def test_what_was_not_executed_has_no_data_and_the_status_of_its_media_type(

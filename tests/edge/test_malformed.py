@@ -121,8 +121,8 @@ async def test_a_value_of_many_levels_is_the_wrong_value_of_a_variable(
 ) -> None:
     value = b"[" * levels + b"]" * levels
     wanting = {
-        b"query($a: Int!) { products(first: $a) { totalCount } }": "GRAPHQL_VALIDATION_FAILED",
-        b"query($a: [ID!]!) { nodes(ids: $a) { id } }": "GRAPHQL_VALIDATION_FAILED",
+        b"query($a: Int!) { products(first: $a) { totalCount } }": "BAD_USER_INPUT",
+        b"query($a: [ID!]!) { nodes(ids: $a) { id } }": "BAD_USER_INPUT",
     }
     for query, code in wanting.items():
         body = b'{"query": "' + query + b'", "variables": {"a": ' + value + b"}}"

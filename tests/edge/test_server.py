@@ -3,15 +3,17 @@
 import asyncio
 import shutil
 import socket
+import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from app.edge.server import Patience, impatient
-from tests.edge.speaking import TICKS, VIEWER
+from tests.edge.speaking import MULTIPART, TICKS, VIEWER
 from tests.serving import Server, gid, served, text
 
 HANDSHAKE = (
@@ -128,6 +130,24 @@ async def test_a_socket_that_takes_nothing_loses_its_connection(place: str) -> N
                     await raw.send(text({**frame, "id": str(number)}))
         await one.deserted(f"group_buy:{group.id}")
         raw.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("accept", "last"),
+    [("text/event-stream", "\n\nretry: 1000\n\n"), (MULTIPART, "}\r\n--graphql")],
+)
+async def test_a_server_that_stops_leaves_its_streams_to_be_resumed(
+    place: str, accept: str, last: str
+) -> None:
+    async with httpx.AsyncClient(timeout=10, headers={"accept": accept}) as client:
+        async with served(place) as one:
+            group = await one.mall.group_buy()
+            body = {"query": TICKS, "variables": {"id": gid("GroupBuy", group.id)}}
+            reading = asyncio.create_task(client.post(f"{one.url}/graphql", json=body))
+            await subscribed(one, f"group_buy:{group.id}")
+            began = time.monotonic()
+        assert time.monotonic() - began < 1.5  # after two seconds it would be enforced
+        assert (await reading).text.endswith(last)
 
 
 async def subscribed(server: Server, topic: str) -> None:
