@@ -264,7 +264,7 @@ def _code_of(error: GraphQLError) -> str:
     """The code of an error of GraphQL itself; documents give theirs to errors of validation."""
     if isinstance(error, GraphQLSyntaxError):
         return "GRAPHQL_PARSE_FAILED"
-    is_of_input = error.path is not None or _is_of_variables(error)
+    is_of_input = error.path is not None or not error.nodes or _is_of_variables(error)
     return "BAD_USER_INPUT" if is_of_input else "GRAPHQL_VALIDATION_FAILED"
 
 

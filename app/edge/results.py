@@ -14,7 +14,7 @@ from app.plan import Plan
 from app.plan.inputs import BadVariables
 
 Result = ExecutionResult | PreExecutionError
-_OURS = "INTERNAL"  # the code of a bug, which is not the caller's fault
+_OURS = {"INTERNAL", "OPERATION_TIMEOUT"}  # no fault of the caller
 _REFUSED = {"UNKNOWN_OPERATION", "OPERATION_NAME_REQUIRED"}  # requests, not documents, are wrong
 _NO_DATA = b'{"data":null,'
 
@@ -33,7 +33,7 @@ def is_unexecuted(result: Result) -> bool:
     """Was the request itself wrong: its document, its name or its variables?"""
     if result.data is not None or not result.errors:
         return False
-    return all(error.path is None and code_of(error) != _OURS for error in result.errors)
+    return all(error.path is None and code_of(error) not in _OURS for error in result.errors)
 
 
 def code_of(error: GraphQLError) -> str:
