@@ -23,7 +23,7 @@ from app.edge.refusals import BadRequest, TooManyStreams
 from app.edge.results import failure
 from app.errors import InvalidToken, RequestError
 
-BAD_FRAME, UNAUTHORISED, FORBIDDEN, DUPLICATE, TOO_MANY = 4400, 4401, 4403, 4409, 4429
+UNAUTHORISED, FORBIDDEN, DUPLICATE, TOO_MANY = 4401, 4403, 4409, 4429
 _TYPES = {"connection_init", "ping", "pong", "subscribe", "complete"}
 
 

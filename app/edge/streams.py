@@ -45,7 +45,7 @@ async def follow(
     receive: Receive,
     send: Send,
 ) -> None:
-    """Sends the results until they end, or the caller leaves, his token ends, or the server."""
+    """Sends the results until they end, the caller leaves, the token ends, or the server stops."""
     headers = [(name.encode(), value.encode()) for name, value in wire.headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await _write(send, wire.opening)

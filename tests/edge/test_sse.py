@@ -75,6 +75,23 @@ async def test_the_id_of_an_event_is_the_cursor_to_come_back_with(server: Server
         assert third not in {first, second}
 
 
+async def test_a_conversation_goes_on_after_the_last_event_id(server: Server) -> None:
+    token = await server.sign_in("consumer-3")
+    said = """mutation { sendMessage(input: {text: "包邮吗", clientId: "a"}) {
+      ... on ChatTurn { conversation { id } } } }"""
+    turn = (await server.ask(said, token=token))["sendMessage"]
+    query = """subscription($id: ID!) {
+      chatEvents(conversationId: $id) { ... on ChatStreamEvent { cursor } } }"""
+    body = {"query": query, "variables": turn["conversation"]}
+    signed_in = {"authorization": f"Bearer {token}"}
+    async with streamed(server, body, **signed_in) as (_, chunks):
+        first, payload = read(await chunks.until("}\n\n"))
+        assert payload["data"]["chatEvents"]["cursor"] == first
+        second, _ = read(await chunks.until("}\n\n"))
+    async with streamed(server, body, **signed_in, **{"last-event-id": first}) as (_, chunks):
+        assert read(await chunks.until("}\n\n"))[0] == second
+
+
 async def test_the_last_event_id_counts_more_than_the_argument_of_the_address(
     server: Server,
 ) -> None:
