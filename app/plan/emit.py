@@ -94,12 +94,20 @@ class Writer:
         return f"{{{inside}}}"
 
     def _of(self, field: Field, row: str) -> str:
+        if isinstance(field.made, Edge) and field.made.frame.is_inline:
+            return self._inline(field.made.frame, row, is_nullable=field.is_nullable)
         if field.short is not None:
             return field.short(row) if field.is_nullable else f"({field.short(row)} or null())"
         if field.pure is not None:
             return self._kept(field, field.pure, row)
         raw = field.raw(row) if field.kept is None else f"b[{field.kept}]"
         return self._json(field.made, raw, is_nullable=field.is_nullable)
+
+    def _inline(self, frame: EntityFrame, row: str, *, is_nullable: bool) -> str:
+        missing = "None" if is_nullable else "null()"
+        return (
+            f"({self._object(frame.fields, row)} if {row}[{frame.key}] is not None else {missing})"
+        )
 
     def _kept(self, field: Field, pure: Pure, row: str) -> str:
         """A look at what was made of the same columns before."""

@@ -40,6 +40,7 @@ class Part:
     roots: list[Root] = field(default_factory=list)
     typenames: dict[str, str] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
+    emitting: list[EntityFrame] = field(default_factory=list)  # innermost first
     pace: Pace = field(default_factory=Pace)
 
     @property
@@ -83,7 +84,7 @@ class Part:
         return self._carefully(reading, states)
 
     def _quickly(self, reading: Reading, states: list[Any]) -> dict[str, Any]:
-        reading.emit(self.compiler.frames)
+        reading.emit(self.emitting)
         made: dict[str, Any] = dict.fromkeys(self.keys)
         made.update(self.typenames)
         for root, state in zip(self.roots, states, strict=True):
@@ -184,8 +185,7 @@ def _part(
         if selections.operation.operation is OperationType.QUERY and read is None:
             raise NotTaken("root", one.name)
         part.roots.append(root_of(compiler, writer, kind, one, read))
-    for frame in compiler.frames:
-        _write(writer, frame)
+    part.emitting = _written(writer, compiler.frames)
     for root in part.roots:
         _picks_below(writer, root.fields())
     for load in compiler.loads:
@@ -196,13 +196,22 @@ def _part(
     return part
 
 
+def _written(writer: Writer, frames: list[EntityFrame]) -> list[EntityFrame]:
+    """Gives all frames what reads and emits their rows; those that are emitted, in turn."""
+    for frame in frames:
+        frame.below = [one for one in frame.fields if reads(one.made) and not one.is_carried]
+    for frame in frames:
+        _write(writer, frame)
+    return [frame for frame in reversed(frames) if not frame.is_inline]
+
+
 def _write(writer: Writer, frame: EntityFrame) -> None:
     """Gives the frame what reads and emits its rows."""
-    frame.below = [one for one in frame.fields if reads(one.made) and not one.is_carried]
     made_once = [one for one in frame.below if one.batch is not None]
     for place, one in enumerate(made_once, len(frame.batches)):
         one.kept = place
-    writer.entity(frame)
+    if not frame.is_inline:
+        writer.entity(frame)
     writer.picks(frame.fields)
     _picks_below(writer, frame.fields)
 

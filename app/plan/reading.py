@@ -87,7 +87,8 @@ class Reading:
         for level in self.levels:
             for frame in level:
                 if frame.above is not None:
-                    self._ride(frame, frame.above)
+                    if not frame.is_inline or self.tags is not None:
+                        self._ride(frame, frame.above)
                 elif frame.number not in self.rows:
                     await self._try_keys(frame, level)
             for frame in level:
@@ -100,7 +101,7 @@ class Reading:
     def _ride(self, frame: EntityFrame, above: EntityFrame) -> None:
         """Takes the rows that came along with those above."""
         load: Rider = frame.load
-        carried = self.rows[above.number]
+        carried = self.rows_of(above)
         rows = self.rows[frame.number] = load.rows(carried)
         if self.tags is not None and carried:
             place = load.behind.column(load.foreign_key)
@@ -244,9 +245,9 @@ class Reading:
     # what became of it
 
     def emit(self, frames: list[EntityFrame]) -> None:
-        """Makes the objects of all frames, the outermost last. Raises where something is wrong."""
+        """Makes the objects of these frames, innermost first. Raises where something is wrong."""
         emitted = self.emitted
-        for frame in reversed(frames):
+        for frame in frames:
             rows = self.rows[frame.number]
             if not rows:
                 emitted[frame.number] = [] if isinstance(frame.load, ListLoad) else {}
@@ -271,6 +272,9 @@ class Reading:
             emitted[frame.number] = made
 
     def rows_of(self, frame: EntityFrame) -> Rows:
+        """Its rows; those that came along are looked for when they are first needed."""
+        if frame.above is not None and frame.number not in self.rows:
+            self._ride(frame, frame.above)
         return self.rows[frame.number]
 
     def batches_of(self, frame: EntityFrame) -> list[Sequence[Any]]:
@@ -280,7 +284,7 @@ class Reading:
         """Where the row with that key stands."""
         number = self._number_of(frame)
         if number not in self._places:
-            rows = enumerate(self.rows[number])
+            rows = enumerate(self.rows_of(frame))
             self._places[number] = {row[frame.key]: place for place, row in rows}
         place: int | None = self._places[number].get(key)
         return place

@@ -151,6 +151,11 @@ class EntityFrame:
     def name(self) -> str:
         return self.entity.__name__
 
+    @property
+    def is_inline(self) -> bool:
+        """Whether its objects are made from the rows above, with those."""
+        return self.above is not None and not self.batches and not self.below
+
 
 def reads(made: Made) -> bool:
     """Whether the value leads to entities that are to be read."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from app.tables.assets import AssetRow
 from app.tables.suppliers import SupplierRow
 from tests.access.matrix import ROLES
 from tests.conftest import _execute, opened
@@ -45,12 +44,6 @@ def _filled(url: str) -> Made:
                 "other consumer": bazaar.viewers["consumer who reads English"],
                 "other supplier": await mall.supplier_viewer(second.id),
             }
-            for number, role in enumerate(("consumer", "other consumer", "agent")):
-                await mall.make(
-                    AssetRow, owner_id=known[role].id, link=f"{number}" * 22, sha256="0" * 64,
-                    media_type="image/png", size_bytes=9, width=1, height=1,
-                    created_at=mall.clock(),
-                )  # fmt: skip
             return Bazaar({role: known[role] for role in ROLES}, bazaar.ids)
 
     return Made(url, asyncio.run(make()))

@@ -9,6 +9,7 @@ from app import ids
 from app.auth import Role, Viewer
 from app.services import group_buys, live_rooms, orders, orders_cancel, products_store, shipments
 from app.tables.accounts import AddressRow
+from app.tables.assets import AssetRow
 from app.tables.carts import CartLineRow
 from app.tables.chat import ChatMessageRow, ConversationRow
 from app.tables.columns import table
@@ -57,6 +58,8 @@ async def fill(mall: Mall) -> Bazaar:
     await _carts(mall, goods, consumer, room)
     await _conversations(mall, consumer, other)
     await _addresses(mall, consumer)
+    staff = await mall.staff()
+    await _pictures(mall, consumer, other, staff)
     viewers = (
         Viewer(),
         Viewer(guest_key="kitchen"),
@@ -64,10 +67,18 @@ async def fill(mall: Mall) -> Bazaar:
         Viewer(Role.CONSUMER, other.id, locale="en"),
         distributor,
         seller,
-        await mall.staff(),
+        staff,
         await mall.account(Role.ADMIN),
     )
     return Bazaar(dict(zip(WHO, viewers, strict=True)), await _all_ids(mall))
+
+
+async def _pictures(mall: Mall, *owners: Viewer) -> None:
+    for number, owner in enumerate(owners):
+        await mall.make(
+            AssetRow, owner_id=owner.id, link=f"{number}" * 22, sha256="0" * 64,
+            media_type="image/png", size_bytes=9, width=1, height=1, created_at=mall.clock(),
+        )  # fmt: skip
 
 
 async def _goods(mall: Mall) -> list[Product]:
