@@ -307,7 +307,11 @@ async def test_platforms_are_set_up_whole_or_not_at_all(theirs: Vendors, tmp_pat
     own, other = tmp_path / "own", tmp_path / "other"
     own.write_text(texts(theirs.our_key)[1])
     other.write_text(public(theirs.their_key)[1])
-    least = {"JISHI_SECRET": "a secret of at least thirty-two characters", "JISHI_MODEL": "none"}
+    least = {
+        "JISHI_SECRET": "a secret of at least thirty-two characters",
+        "JISHI_MODEL": "none",
+        "JISHI_ORIGINS": "none",
+    }
     env = {
         "JISHI_WECHAT_APP_ID": "wx",
         "JISHI_WECHAT_SECRET": "s",
