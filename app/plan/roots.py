@@ -109,6 +109,11 @@ class _Page:
     cursors: list[str]
     tallies: dict[str, Any]
 
+    @property
+    def every_cursor(self) -> list[str]:
+        """One for each row, empty where none is asked for."""
+        return self.cursors or [""] * len(self.found.rows)
+
 
 @dataclass
 class PageRoot(Root):
@@ -175,11 +180,10 @@ class PageRoot(Root):
                 assert one.frame is not None
                 return reading.emitted[one.frame.number]
             case "edges":
-                count = len(state.found.rows)
-                nodes = reading.emitted[one.frame.number] if one.frame else [None] * count
-                cursors = state.cursors or [""] * count
+                objects = {key: reading.emitted[of.number] for key, of in one.nodes.items()}
                 return [
-                    one.edge_of(cursor, node) for cursor, node in zip(cursors, nodes, strict=True)
+                    one.edge_of(cursor, {key: made[place] for key, made in objects.items()})
+                    for place, cursor in enumerate(state.every_cursor)
                 ]
             case "page_info":
                 assert one.json is not None
@@ -204,13 +208,16 @@ class PageRoot(Root):
             assert one.frame is not None
             return [careful.entity(one.frame, place, [*path, place]) for place in places]
         if one.name == "edges":
-            cursors = state.cursors or [""] * len(places)
-            node_key = next((key for key, part in one.edge.items() if part == "node"), "")
-            nodes = [
-                careful.entity(one.frame, place, [*path, place, node_key]) if one.frame else None
-                for place in places
+            return [
+                one.edge_of(
+                    cursor,
+                    {
+                        key: careful.entity(of, place, [*path, place, key])
+                        for key, of in one.nodes.items()
+                    },
+                )
+                for place, cursor in enumerate(state.every_cursor)
             ]
-            return [one.edge_of(cursor, node) for cursor, node in zip(cursors, nodes, strict=True)]
         if one.tally is not None:
             return careful.field(one.field, state.tallies[one.field.key], path)
         return self._part(one, reading, state)
@@ -227,10 +234,13 @@ class _Part:
     typename: str
     tally: Tally | None
     json: Callable[[Any, Any, Any], Any] | None
+    nodes: dict[str, EntityFrame]  # of edges, by response key
 
-    def edge_of(self, cursor: str, node: Any) -> dict[str, Any]:
-        made = {"cursor": cursor, "node": node, "__typename": self.typename}
-        return {key: made[part] for key, part in self.edge.items()}
+    def edge_of(self, cursor: str, nodes: dict[str, Any]) -> dict[str, Any]:
+        made = {"cursor": cursor, "__typename": self.typename}
+        return {
+            key: nodes[key] if part == "node" else made[part] for key, part in self.edge.items()
+        }
 
 
 def root_of(
@@ -294,26 +304,25 @@ def _part(
 ) -> _Part:
     if picked.name == "__typename":
         field = compiler.typename(connection, picked)
-        return _Part("__typename", field, None, {}, "", None, None)
+        return _Part("__typename", field, None, {}, "", None, None, {})
     known = connection.fields[picked.name]
     name: str = known.extensions[_DEFINITION].python_name
     item = object_of(known.type) if name in {"nodes", "edges"} else None
+    made_of = _field(connection, known, picked, _NOTHING)
     if name == "nodes" and item is not None:
         below = compiler.selections.below(item, picked)
         rows = compiler.entity_frame(load, item, below, 0)
-        return _Part(name, _field(connection, known, picked, _NOTHING), rows, {}, "", None, None)
+        return _Part(name, made_of, rows, {}, "", None, None, {})
     if name == "edges" and item is not None:
-        edge = {one.key: one.name for one in compiler.selections.below(item, picked)}
-        nodes = [one for one in compiler.selections.below(item, picked) if one.name == "node"]
-        if len(nodes) > 1:
-            raise NotTaken("field", f"{connection.name}.edges.node twice")
+        below = compiler.selections.below(item, picked)
         inner = object_of(item.fields["node"].type)
-        frame: EntityFrame | None = None
-        if nodes:
-            below = compiler.selections.below(inner, nodes[0])
-            frame = compiler.entity_frame(load, inner, below, 0)
-        field = _field(connection, known, picked, _NOTHING)
-        return _Part(name, field, frame, edge, item.name, None, None)
+        nodes = {
+            one.key: compiler.entity_frame(load, inner, compiler.selections.below(inner, one), 0)
+            for one in below
+            if one.name == "node"
+        }
+        edge = {one.key: one.name for one in below}
+        return _Part(name, made_of, None, edge, item.name, None, None, nodes)
     tally = declared.get(name)
     if name != "page_info" and not isinstance(tally, Tally):
         raise NotTaken("field", f"{connection.name}.{picked.name}")
@@ -321,7 +330,7 @@ def _part(
     field = _field(connection, known, picked, made)
     json = writer.later(made, is_nullable=field.is_nullable)
     counted = tally if isinstance(tally, Tally) else None
-    return _Part(name, field, None, {}, "", counted, json)
+    return _Part(name, field, None, {}, "", counted, json, {})
 
 
 class _Nothing:

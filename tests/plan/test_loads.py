@@ -210,3 +210,11 @@ async def test_what_came_with_other_rows_is_not_read_again(
     assert suppliers
     assert None not in suppliers
     assert len(seen) == cost
+
+
+async def test_the_node_of_an_edge_may_be_asked_for_twice(fair: Fair) -> None:
+    query = """{ products(first: 3) { edges { a: node { id } cursor
+      b: node { title supplier { name } } } nodes { ratingBp } } }"""
+    answer = await fair.both(query)
+    assert list(answer["data"]["products"]["edges"][0]) == ["a", "cursor", "b"]
+    assert list(answer["data"]["products"]["edges"][0]["b"]) == ["title", "supplier"]
