@@ -86,13 +86,15 @@ class Reads:
 
 @dataclass
 class Pace:
-    """How long one kind of work takes: the first run, and those after a slow one, go elsewhere.
+    """How long one kind of work takes: the first run, and those after slow ones, go elsewhere.
 
     Only what was measured in the loop's thread counts: in another one the time that it takes tells
-    more about its neighbours.
+    more about its neighbours. One slow run may be the host's doing, which takes a processor away
+    for milliseconds without a word; two in a row are the work's own.
     """
 
     _away: int = 1  # runs before the loop is tried again
+    _was_slow: bool = False
 
     @property
     def is_quick(self) -> bool:
@@ -100,8 +102,10 @@ class Pace:
 
     def was_here(self, seconds: float) -> None:
         """Takes the processor time of a run in the loop's thread."""
-        if seconds >= TOO_LONG_S:
+        is_slow = seconds >= TOO_LONG_S
+        if is_slow and self._was_slow:
             self._away = _RUNS_AWAY
+        self._was_slow = is_slow
 
     def was_away(self) -> None:
         self._away = max(0, self._away - 1)
@@ -169,7 +173,7 @@ class Database:
                 try:
                     return self._look_here(work, pace)
                 except TooSlow:
-                    pace.was_here(TOO_LONG_S)
+                    pass
             pace.was_away()
             found: T = await self._lookers.run(lambda straight: _looked(straight, work))
             return found

@@ -12,6 +12,8 @@ def split(total_fen: int, weights: Sequence[int]) -> list[int]:
     """
     if not weights or min(weights) < 0:
         raise ValueError("a split needs weights, none of them negative")
+    if total_fen == 0 or len(weights) == 1:
+        return [total_fen, *[0] * (len(weights) - 1)]
     whole = sum(weights)
     if whole == 0:
         weights, whole = [1] * len(weights), len(weights)

@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 from sqlalchemy import Integer, Row, and_, select, type_coerce
 
 from app.db import Reader
-from app.rules.pricing import Item, Quote, ShippingTerms, honoured_price, quote
+from app.rules.pricing import (
+    Item,
+    Quote,
+    ShippingTerms,
+    honoured_price,
+    quote,
+    shipping_fee,
+)
 from app.rules.stock import is_on_sale
 from app.services import addresses, limits, stocks
 from app.services.stocks import STOCKS
@@ -146,32 +153,35 @@ class CartProblem:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """`quote` and the amounts count the selected lines that are on sale.
+    """What the selected lines that are on sale come to.
 
     `unit_prices` are today's in fen by line, of all lines.
     """
 
     unit_prices: Mapping[int, int]
     groups: tuple[PricedGroup, ...]
-    quote: Quote
 
     @property
     def goods_fen(self) -> int:
-        return self.quote.goods_fen
+        return sum(group.goods_fen for group in self.groups)
 
     @property
     def shipping_fen(self) -> int:
-        return self.quote.shipping_fen
+        return sum(group.shipping_fen for group in self.groups)
 
     @property
     def payable_fen(self) -> int:
-        return self.quote.payable_fen
+        return self.goods_fen + self.shipping_fen
 
 
 @dataclass(frozen=True, slots=True)
 class PricedCart(Costs):
-    """A cart with all that an order takes from it, and what stands in the way of one."""
+    """A cart with all that an order takes from it, and what stands in the way of one.
 
+    `quote` splits the same amounts over the lines.
+    """
+
+    quote: Quote
     cart_id: int
     lines: tuple[PricedLine, ...]
     problems: tuple[CartProblem, ...]
@@ -188,10 +198,16 @@ async def read(
     rows = await db.all(_LINES, {"cart": cart_id})
     known = _costs(rows, province)
     lines = tuple(_line(row, known.unit_prices[row.id]) for row in rows)
+    items = [
+        Item(line.line_id, line.sku_id, line.supplier_id, line.quantity, line.unit_price_fen)
+        for line in lines
+        if line.is_selected and line.is_on_sale
+    ]
+    quoted = quote(items, {row.supplier_id: shipping_terms(row) for row in rows}, province=province)
     most = {row.product_id: row.customer_limit for row in rows if row.customer_limit is not None}
     left = await limits.left(db, account_id, most)
     return PricedCart(
-        known.unit_prices, known.groups, known.quote, cart_id, lines, _problems(lines, left)
+        known.unit_prices, known.groups, quoted, cart_id, lines, _problems(lines, left)
     )
 
 
@@ -215,17 +231,22 @@ def shipping_terms(row: Row[Any]) -> ShippingTerms:
 
 
 def _costs(rows: Sequence[Row[Any]], province: str | None) -> Costs:
-    unit_prices, terms, items = {}, {}, []
+    unit_prices: dict[int, int] = {}
+    goods_fen: dict[int, int] = {}
+    terms: dict[int, Row[Any]] = {}
     for row in rows:
         price_fen = honoured_price(row.price_fen, row.live_price_fen, row.room_status)
         unit_prices[row.id] = price_fen
-        terms[row.supplier_id] = shipping_terms(row)
+        supplier_id = row.supplier_id
+        worth_fen = goods_fen.get(supplier_id, 0)
         if row.is_selected and is_on_sale(row.sku_status, row.product_status, row.supplier_status):
-            items.append(Item(row.id, row.sku_id, row.supplier_id, row.quantity, price_fen))
-    counted = quote(items, terms, province=province)
-    parcels = {one.supplier_id: (one.goods_fen, one.shipping_fen) for one in counted.parcels}
-    groups = [PricedGroup(key, *parcels.get(key, (0, 0))) for key in sorted(terms)]
-    return Costs(unit_prices, tuple(groups), counted)
+            worth_fen += row.quantity * price_fen
+        goods_fen[supplier_id], terms[supplier_id] = worth_fen, row
+    groups = [
+        PricedGroup(key, worth, shipping_fee(shipping_terms(terms[key]), worth, province))
+        for key, worth in sorted(goods_fen.items())
+    ]
+    return Costs(unit_prices, tuple(groups))
 
 
 def _line(row: Row[Any], unit_price_fen: int) -> PricedLine:

@@ -1,5 +1,6 @@
 """Carts: what lies in them, what it costs now, and what has changed."""
 
+import random
 from asyncio import gather
 
 import pytest
@@ -13,8 +14,9 @@ from app.errors import (
     SkuUnavailable,
     Unauthenticated,
 )
-from app.services import carts
+from app.services import carts, carts_pricing
 from app.services.carts_pricing import CartProblem, PricedCart
+from app.tables.accounts import AddressRow
 from app.tables.carts import CartLineRow, CartRow
 from app.tables.live_rooms import LiveRoomRow
 from app.tables.products import ProductRow, SkuRow
@@ -66,6 +68,31 @@ async def test_a_change_in_one_hop_puts_and_prices_what_a_unit_does(any_mall: Ma
         (one.sku_id, one.quantity, one.available, one.options) for one in priced_by_look.lines
     ] == told
     assert priced_by_look.groups[0].shipping_fen == kept.groups[0].shipping_fen
+
+
+@pytest.mark.parametrize("province", ["浙江省", "新疆维吾尔自治区"])
+async def test_what_a_cart_is_told_to_cost_is_what_an_order_asks(mall: Mall, province: str) -> None:
+    """The amounts of a cart and those that an order splits over its lines are the same ones."""
+    shopper, draw = await mall.consumer(), random.Random(20)
+    (home,) = await mall.rows(AddressRow, account_id=shopper.account_id)
+    await mall.change(AddressRow, home.id, province=province)
+    for _ in range(3):
+        for price_fen in (draw.randrange(1, 20_000), draw.randrange(1, 400)):
+            product = await mall.product(price_fen=price_fen, stock=50)
+            await mall.add(shopper, product.sku_id, draw.randrange(1, 6))
+            cart = await priced(mall, shopper)
+            told = await mall.database.look(
+                lambda db, cart=cart: carts_pricing.costs(db, shopper.id, cart.cart_id)
+            )
+            parcels = {one.supplier_id: one for one in cart.quote.parcels}
+            assert told.groups == cart.groups
+            assert [(one.goods_fen, one.shipping_fen) for one in told.groups] == [
+                (parcels[one.supplier_id].goods_fen, parcels[one.supplier_id].shipping_fen)
+                for one in told.groups
+            ]
+            assert told.goods_fen == cart.quote.goods_fen
+            assert told.shipping_fen == cart.quote.shipping_fen
+            assert told.payable_fen == cart.quote.payable_fen == cart.payable_fen
 
 
 async def test_putting_units_into_a_cart_takes_three_statements(mall: Mall) -> None:
