@@ -15,10 +15,13 @@ QUEUE = 1000  # events a subscriber may be behind
 
 @dataclass(frozen=True, slots=True)
 class Message:
+    """`seq` counts the events of a topic from 1, where they are counted."""
+
     topic: str
     kind: str
     payload: dict[str, Any]
     outbox_id: int | None = None
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,11 @@
 """Root fields of 拼团: lists, opening, joining, and the stream of one group."""
 
-from collections.abc import AsyncGenerator
 from typing import Annotated
 
 import strawberry
 
 from app import ids
-from app.bus import Gap
+from app.bus import Message
 from app.context import Context, Info
 from app.errors import NotFound
 from app.events import group_buy_topic
@@ -15,7 +14,7 @@ from resolvers.addresses import address_of
 from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
 from resolvers.reads import by_id, root
-from resolvers.streams import cursor, gap, position_after
+from resolvers.streams import At, Stream, stream
 from schema.common import Connection
 from schema.group_buys import (
     GroupBuy,
@@ -121,43 +120,41 @@ class GroupBuyMutation:
 
 @strawberry.type
 class GroupBuySubscription:
-    @strawberry.subscription(
-        description="团的现状，之后每次变化再推送。The group now, then again after every change."
+    @stream(
+        "团的现状，之后每次变化再推送，内容为人人可见的部分。"
+        "The group now, then again after every change, as everybody may see it.",
+        GroupBuyEvent,
     )
-    async def group_buy_updated(
+    def group_buy_updated(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         id: Annotated[strawberry.ID, strawberry.argument(description="团 ID。Its global id.")],
-        after: After = None,
-    ) -> AsyncGenerator[GroupBuyEvent]:
-        context, key = info.context, ids.key_of("GroupBuy", id)
-        topic = group_buy_topic(key)
-        place = position_after(context, topic, after)
-        async with context.resources.bus.subscribe(topic, after=place) as changes:
-            # subscribed first, so that no change falls between the snapshot and the stream
+        after: After = None,  # noqa: ARG002
+    ) -> Stream:
+        key = ids.key_of("GroupBuy", id)
+
+        async def look(context: Context, at: At) -> GroupBuyUpdate:
             async with context.resources.database.read() as db:
                 row = await group_buys.get(db, context.viewer, key)
-            if place is None:
-                yield GroupBuyUpdate(
-                    cursor=cursor(context, topic, changes.start),
-                    cause=GroupBuyCause.SNAPSHOT,
-                    held=row.held_count,
-                    joined=row.paid_count,
-                    group_buy=GroupBuy.of(row),
-                )
-            async for item in changes:
-                context.look_again()
-                if isinstance(item, Gap):
-                    yield gap(context, topic, item)
-                    continue
-                payload = item.message.payload
-                yield GroupBuyUpdate(
-                    cursor=cursor(context, topic, item),
-                    cause=GroupBuyCause(payload["cause"]),
-                    held=payload["held"],
-                    joined=payload["paid"],
-                    group_buy=await _group(context, key),
-                )
+            return GroupBuyUpdate(
+                cursor=at.cursor,
+                cause=GroupBuyCause.SNAPSHOT,
+                held=row.held_count,
+                joined=row.paid_count,
+                group_buy=GroupBuy.of(row),
+            )
+
+        async def tell(context: Context, message: Message, at: At) -> GroupBuyUpdate:
+            return GroupBuyUpdate(
+                cursor=at.cursor,
+                seq=at.seq,
+                cause=GroupBuyCause(message.payload["cause"]),
+                held=message.payload["held"],
+                joined=message.payload["paid"],
+                group_buy=await _group(context, key),
+            )
+
+        return Stream(group_buy_topic(key), look, tell, is_public=True, merged=lambda _: "group")
 
 
 async def _group(context: Context, key: int) -> GroupBuy:

@@ -1,12 +1,11 @@
 """Root fields of live rooms: lists, the host's verbs, the audience's, and the room's stream."""
 
-from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 import strawberry
 
 from app import ids
-from app.bus import Delivery, Gap
+from app.bus import Message
 from app.context import Context, Info
 from app.errors import BadUserInput, InvalidInput, NotFound
 from app.events import live_room_topic
@@ -15,7 +14,7 @@ from app.services import live_rooms
 from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
 from resolvers.reads import by_id, root
-from resolvers.streams import cursor, gap, position_after
+from resolvers.streams import At, Stream, stream
 from schema.common import Connection
 from schema.fields import Price
 from schema.live_rooms import (
@@ -166,57 +165,52 @@ class LiveRoomMutation:
 
 @strawberry.type
 class LiveRoomSubscription:
-    @strawberry.subscription(description="直播间里发生的事。What happens in a room.")
-    async def live_room_events(
+    @stream(
+        "直播间里发生的事，人人可见的部分。What happens in a room, as everybody may see it.",
+        LiveEvent,
+    )
+    def live_room_events(
         self,
-        info: Info,
+        info: Info,  # noqa: ARG002
         room_id: Annotated[
             strawberry.ID, strawberry.argument(description="直播间 ID。Its global id.")
         ],
-        after: After = None,
-    ) -> AsyncGenerator[LiveEvent]:
-        context, key = info.context, ids.key_of("LiveRoom", room_id)
-        topic = live_room_topic(key)
-        place = position_after(context, topic, after)
-        async with context.resources.bus.subscribe(topic, after=place) as changes:
-            # subscribed first, so that no change falls between the snapshot and the stream
+        after: After = None,  # noqa: ARG002
+    ) -> Stream:
+        key = ids.key_of("LiveRoom", room_id)
+
+        async def look(context: Context, at: At) -> LiveRoomMoved:
             async with context.resources.database.read() as db:
                 row = await live_rooms.get(db, context.viewer, key)
-            if place is None:
-                start = cursor(context, topic, changes.start)
-                yield LiveRoomMoved(cursor=start, room=LiveRoom.of(row))
-            async for item in changes:
-                context.look_again()
-                if isinstance(item, Gap):
-                    yield gap(context, topic, item)
-                elif (event := await _event(context, topic, item)) is not None:
-                    yield event
+            return LiveRoomMoved(cursor=at.cursor, room=LiveRoom.of(row))
+
+        return Stream(live_room_topic(key), look, _told, is_public=True, merged=_merged)
 
 
-async def _event(context: Context, topic: str, item: Delivery) -> Any:
+async def _told(context: Context, message: Message, at: At) -> Any:
     """The GraphQL value of an event; None for a kind that this version does not show."""
-    payload, place = item.message.payload, cursor(context, topic, item)
-    match item.message.kind:
+    payload, load = message.payload, context.load
+    place: Any = {"cursor": at.cursor, "seq": at.seq}
+    match message.kind:
         case "LiveMessagePosted":
-            message = await context.load.one("LiveMessage", payload["message_id"])
-            return None if message is None else LiveMessagePosted(cursor=place, message=message)
+            posted = await load.one("LiveMessage", payload["message_id"])
+            return None if posted is None else LiveMessagePosted(**place, message=posted)
         case "LiveLikesTallied":
-            return LiveLikesTallied(cursor=place, likes=payload["likes"])
+            return LiveLikesTallied(**place, likes=payload["likes"])
         case "LiveProductPinned":
             pinned = payload["live_product_id"]
-            product = None if pinned is None else await context.load.one("LiveProduct", pinned)
-            return LiveProductPinned(cursor=place, product=product)
+            product = None if pinned is None else await load.one("LiveProduct", pinned)
+            return LiveProductPinned(**place, product=product)
         case "LiveRoomMoved":
-            return await _room_moved(context, payload["room_id"], place)
+            room = await load.one("LiveRoom", payload["room_id"])
+            if room is None:  # not shown to the viewer any more
+                raise NotFound("LiveRoom")
+            return LiveRoomMoved(**place, room=room)
     return None
 
 
-async def _room_moved(context: Context, key: int, place: str) -> LiveRoomMoved:
-    """Raises NotFound for a room that the viewer may not see any more."""
-    room = await context.load.one("LiveRoom", key)
-    if room is None:
-        raise NotFound("LiveRoom")
-    return LiveRoomMoved(cursor=place, room=room)
+def _merged(message: Message) -> str | None:
+    return "likes" if message.kind == "LiveLikesTallied" else None
 
 
 async def _moved(context: Context, global_id: str, move: Any) -> Any:

@@ -9,7 +9,7 @@ import strawberry
 from app import ids
 from app.services import chat
 from app.services import chat_events as stored
-from schema.common import Money, StreamGap
+from schema.common import Money, StreamEvent, StreamGap
 from schema.fields import Entity, column, computed, entity, key, many, one
 from schema.problems import (
     ConversationBusyProblem,
@@ -89,12 +89,9 @@ class Conversation(Entity):
 
 
 @strawberry.interface(description="回复过程中的一个事件。An event of a reply.")
-class ChatStreamEvent:
+class ChatStreamEvent(StreamEvent):
     is_closing: strawberry.Private[bool]
     seq: int = strawberry.field(description="会话内从 1 连续的序号。Counts from 1, no gaps.")
-    cursor: str = strawberry.field(
-        description="断线后作为 after 续订。Give it as `after` to go on."
-    )
     conversation_id: strawberry.ID = strawberry.field(description="会话。The conversation.")
     message_id: strawberry.ID | None = strawberry.field(description="所答的消息。The question.")
     fallback_text: str = strawberry.field(

@@ -130,14 +130,22 @@ class Problem:
         return {}
 
 
+@strawberry.interface(description="订阅中的一个事件。An event of a subscription.")
+class StreamEvent:
+    cursor: str = strawberry.field(
+        description="断线后作为 after 续订。Give it as `after` to go on."
+    )
+    seq: int | None = strawberry.field(
+        default=None,
+        description="主题内的序号，从 1 起连续；首个快照没有。Counts the events of its topic.",
+    )
+
+
 @strawberry.type(
     description="历史已不可得：请重新查询再订阅。History is gone: query again, then go on."
 )
-class StreamGap:
-    cursor: str = strawberry.field(description="从这里继续。Go on from here.")
-    seq: int | None = strawberry.field(
-        default=None, description="此处的序号。The number of this place, where there is one."
-    )
+class StreamGap(StreamEvent):
+    pass
 
 
 @strawberry.input(description="收货地址。Where goods go.")

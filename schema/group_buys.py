@@ -8,7 +8,7 @@ import strawberry
 
 from app.rules.group_buys import GroupBuyStatus, MemberStatus
 from app.services import group_buys
-from schema.common import AddressInput, Money, StreamGap
+from schema.common import AddressInput, Money, StreamEvent, StreamGap
 from schema.fields import Entity, batch, column, computed, entity, key, many, one
 from schema.problems import (
     ActivityNotRunningProblem,
@@ -187,10 +187,7 @@ class GroupBuyCause(StrEnum):
 @strawberry.type(
     description="团的一次变化及其后的样子。A change of a group and how it stands after."
 )
-class GroupBuyUpdate:
-    cursor: str = strawberry.field(
-        description="断线后作为 after 续订。Give it as `after` to go on."
-    )
+class GroupBuyUpdate(StreamEvent):
     cause: GroupBuyCause = strawberry.field(description="变化原因。What happened.")
     held: int = strawberry.field(description="此刻已占座位。Seats taken at this event.")
     joined: int = strawberry.field(description="此刻已付款人数。Members paid at this event.")

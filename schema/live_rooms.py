@@ -7,7 +7,7 @@ import strawberry
 
 from app.rules.live_rooms import RoomStatus
 from app.services import live_rooms
-from schema.common import Money, StreamGap
+from schema.common import Money, StreamEvent, StreamGap
 from schema.fields import Entity, batch, column, computed, entity, key, many, one
 from schema.problems import (
     InvalidInputProblem,
@@ -83,28 +83,24 @@ class LiveRoom(Entity):
 
 
 @strawberry.type(description="新发言。A message was posted.")
-class LiveMessagePosted:
-    cursor: str = strawberry.field(description="续订用。Give it as `after` to go on.")
+class LiveMessagePosted(StreamEvent):
     message: LiveMessageRef = strawberry.field(description="发言。The message.")
 
 
 @strawberry.type(description="点赞数变化。The likes have grown.")
-class LiveLikesTallied:
-    cursor: str = strawberry.field(description="续订用。Give it as `after` to go on.")
+class LiveLikesTallied(StreamEvent):
     likes: int = strawberry.field(description="总点赞数。All likes.")
 
 
 @strawberry.type(description="讲解商品变化。Another product is shown.")
-class LiveProductPinned:
-    cursor: str = strawberry.field(description="续订用。Give it as `after` to go on.")
+class LiveProductPinned(StreamEvent):
     product: LiveProductRef | None = strawberry.field(
         description="讲解中的商品。Null when none is."
     )
 
 
 @strawberry.type(description="直播间状态变化。The room has moved to another state.")
-class LiveRoomMoved:
-    cursor: str = strawberry.field(description="续订用。Give it as `after` to go on.")
+class LiveRoomMoved(StreamEvent):
     room: LiveRoomRef = strawberry.field(description="直播间现状。The room as it is now.")
 
 
