@@ -142,6 +142,8 @@ async def test_what_one_process_has_taken_is_gone_for_the_others(processes: Open
     one.take(TEN, "me", 6)
     two.take(TEN, "me", 3)
     await settled(one, two)
+    two.take(TEN, "me", 0)  # who asks again hears what the other has told meanwhile
+    await settled(two)
     assert not two.take(TEN, "me", 2).is_allowed
     assert two.take(TEN, "me", 1).is_allowed
 
@@ -152,6 +154,8 @@ async def test_processes_that_took_at_once_pay_it_back_together(processes: Open)
     assert one.take(TEN, "me", 9).is_allowed
     assert two.take(TEN, "me", 9).is_allowed
     await settled(one, two)
+    two.take(TEN, "me", 0)
+    await settled(two)
     assert two.take(TEN, "me", 0.1).wait_s == pytest.approx(8100, abs=10)
 
 
