@@ -124,6 +124,8 @@ class Bus(Protocol):
         """Live from the moment of entering; with `after` (epoch, position) history comes first."""
         ...
 
+    async def missed(self, topic: str, after: tuple[str, str]) -> list[Item]: ...
+
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -160,6 +162,9 @@ class MemoryBus:
             self._subscribers[topic].discard(subscription)
             if not self._subscribers[topic]:
                 del self._subscribers[topic]
+
+    async def missed(self, topic: str, after: tuple[str, str]) -> list[Item]:
+        return self._missed(topic, after)
 
     async def open(self) -> None:
         return None
