@@ -143,6 +143,7 @@ async def served(
 ) -> AsyncGenerator[Server]:
     """The application with DEV sign-in and a scripted engine, and a `Mall` over its resources."""
     settings.setdefault("sign_ins_per_minute", 10_000)  # all tests of a file share an address
+    settings.setdefault("metrics", True)
     given = Settings(database_url=database_url, is_dev=True, model="none", **settings)
     app = create_app(given, engine=engine or ScriptedEngine(), payments=payments)
     port = free_port()

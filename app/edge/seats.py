@@ -103,6 +103,7 @@ class SocketSeat:
         self._head = self._id + _NEXT
         self._behind = _Behind(gauges)
         self._is_over = False
+        gauges.streams.inc()
 
     def take(self, part: Part) -> None:
         if self._is_over:
@@ -130,8 +131,10 @@ class SocketSeat:
 
     def close(self) -> None:
         """Takes and sends nothing more."""
-        self._is_over = True
-        self._behind.clear()
+        if not self._is_over:
+            self._is_over = True
+            self._behind.clear()
+            self._gauges.streams.dec()
 
     def _finish(self, body: bytes) -> None:
         if body:

@@ -21,6 +21,7 @@ DIRECT = "jishi.frames"  # among the extensions of a websocket's scope
 DRAIN = "drain"  # in the state of the application: awaited before it ends
 RESTART, RETRY_MS = 1012, 1000
 _DRAIN_S = 3.0
+_UNSENT = 64 * 1024  # bytes that wait in the kernel of what a peer does not take; else megabytes
 _TEXT, _SHORT, _LONG = 0x81, 126, 1 << 16
 _TICKS = 20  # of 0.1 s between two looks at the connections
 
@@ -170,14 +171,15 @@ def configured(
 
 
 def impatient(listening: socket.socket, patience: Patience = _USUAL) -> socket.socket:
-    """Lets the kernel drop connections whose peer takes nothing; accepted ones inherit it.
+    """Lets the kernel drop connections whose peer takes nothing, and hold little for slow ones.
 
-    Only the kernel sees whether bytes arrive, and it also counts for connections that we have
-    closed already but that still hold what the peer has not taken.
+    Accepted connections inherit both. Only the kernel sees whether bytes arrive, and it also counts
+    for connections that we have closed already but that still hold what the peer has not taken.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         stalled_ms = int(patience.stalled_s * 1000)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled_ms)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
     return listening
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import ExitStack, aclosing, nullcontext, suppress
 from typing import Any, Protocol, cast
 
 import orjson
@@ -166,7 +166,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
             async with aclosing(results):
                 if await self._is_seated(operation, results):
                     return
-                await self._send_result_stream(operation, results)
+                is_stream = isinstance(results, Followed)
+                streams = self.shared.gauges.streams
+                with streams.track_inprogress() if is_stream else nullcontext():
+                    await self._send_result_stream(operation, results)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             self.operations.pop(operation.id, None)
@@ -189,6 +192,7 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         )
         operation.channel = await shared.channels.join(results, operation.seat)
         if operation.channel is None:
+            operation.seat.close()
             operation.seat = None
         return operation.seat is not None
 
