@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 HISTORY = 1000  # events kept per topic for clients that come back
 QUEUE = 1000  # events a subscriber may be behind
-PARKED = 1000  # events per topic that wait for an earlier one; the outbox keeps the others
+PARKED = 500  # events per topic that wait for an earlier one; when it comes, they come at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,9 +81,9 @@ while body do
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', history, id, 'b', body, 'e', epoch)
   body, number = false, number + 1
   if seq then
+    if redis.call('HDEL', KEYS[3], seq) == 1 then had_parked = true end
     last, seq = seq, seq + 1
     body = redis.call('HGET', KEYS[3], seq)
-    if body then redis.call('HDEL', KEYS[3], seq); had_parked = true end
   end
 end
 redis.call('PEXPIRE', KEYS[2], kept_ms)
