@@ -80,6 +80,8 @@ async def open_resources(
         await bus.open()
         stack.push_async_callback(bus.close)
         database = Database(settings.database_url, bus=bus, clock=clock)
+        if isinstance(bus, MemoryBus):
+            bus.recall = database.newest
         stack.push_async_callback(database.close)
         engine = engine or open_engine(
             settings.model, threads=settings.model_threads, log=Path("var") / "model.log"

@@ -68,6 +68,7 @@ class Channel:
         if meanwhile is None:  # it has left, or the stream has ended
             return
         last: Item | None = None
+        seat.make_room(len(begun) + len(meanwhile))
         for item, part in begun:
             last = item
             if part is not None:
@@ -115,7 +116,8 @@ class Channel:
     async def _follow(self) -> None:
         last = Part(b"", is_last=True)
         try:
-            async with self._guest.resources.bus.subscribe(self._stream.topic) as changes:
+            subscribe = self._guest.resources.bus.subscribe
+            async with subscribe(self._stream.topic, merged=self._stream.merged) as changes:
                 self._place = changes.start
                 self._opened.set()
                 async for item in changes:

@@ -1,12 +1,11 @@
-"""Followers of a channel: operations of websockets, and streams over HTTP. None makes another wait.
+"""Followers of a channel: operations of websockets, and streams over HTTP. None delays another.
 
-What a slow reader has not taken waits in its seat: of events that only bring something up to date
-the last one, of the others up to a bound, past which its stream ends with LAGGING.
+What a slow reader has not taken waits in its seat, up to a bound. Past it, of events that only bring
+something up to date the last one is kept, and where that does not help the stream ends: LAGGING.
 """
 
 import asyncio
-import itertools
-from collections import OrderedDict
+from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,14 +16,13 @@ from app.edge.gauges import Gauges
 
 MOST_BEHIND = 256  # parts; all seats share their bytes
 _NEXT, _COMPLETE = b',"type":"next","payload":', b',"type":"complete"}'
-_numbers = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """One event as all seats get it, `body` the JSON of a response; none after one that `is_last`.
 
-    A part that waits gives way to the next one of the same `merged` name.
+    Where too much waits, a part gives way to a later one of the same `merged` name.
     """
 
     body: bytes
@@ -35,6 +33,10 @@ class Part:
 
 class Seat(Protocol):
     """One follower of a channel."""
+
+    def make_room(self, count: int) -> None:
+        """So many events of its history come at once."""
+        ...
 
     def take(self, part: Part) -> None:
         """Takes the next event; never waits."""
@@ -54,36 +56,50 @@ class Frames(Protocol):
 
 
 class _Behind:
-    """What waits for one slow reader."""
+    """What waits for one reader, in order; states give way to later ones only where it is full."""
 
     def __init__(self, gauges: Gauges) -> None:
-        self._parts: OrderedDict[object, Part] = OrderedDict()
+        self._parts: deque[Part] = deque()
+        self._most = MOST_BEHIND
         self._gauges = gauges
 
     def __len__(self) -> int:
         return len(self._parts)
 
+    def make_room(self, count: int) -> None:
+        """For a newcomer's history, which nobody is to blame for."""
+        self._most = max(self._most, count + MOST_BEHIND)
+
     def put(self, part: Part) -> bool:
         """False for one that found no place."""
-        name = part.merged
-        if name is not None and self._parts.pop(name, None) is not None:
-            self._gauges.behind.dec()
-        elif len(self._parts) >= MOST_BEHIND and not part.is_last:
+        if len(self._parts) >= self._most:
+            self._merge(part)
+        if len(self._parts) >= self._most and not part.is_last:
             return False
-        self._parts[next(_numbers) if name is None else name] = part
+        self._parts.append(part)
         self._gauges.behind.inc()
         return True
 
     def first(self) -> Part:
-        return next(iter(self._parts.values()))
+        return self._parts[0]
 
     def drop_first(self) -> None:
-        self._parts.popitem(last=False)
+        self._parts.popleft()
         self._gauges.behind.dec()
 
     def clear(self) -> None:
         self._gauges.behind.dec(len(self._parts))
         self._parts.clear()
+
+    def _merge(self, newest: Part) -> None:
+        """Drops what later parts bring up to date, all of it at once."""
+        seen, kept = {newest.merged}, deque[Part]()
+        for part in reversed(self._parts):
+            if part.merged is None or part.merged not in seen:
+                kept.appendleft(part)
+                seen.add(part.merged)
+        self._gauges.behind.dec(len(self._parts) - len(kept))
+        self._parts = kept
 
 
 class SocketSeat:
@@ -104,6 +120,9 @@ class SocketSeat:
         self._behind = _Behind(gauges)
         self._is_over = False
         gauges.streams.inc()
+
+    def make_room(self, count: int) -> None:
+        self._behind.make_room(count)
 
     def take(self, part: Part) -> None:
         if self._is_over:
@@ -152,6 +171,9 @@ class StreamSeat:
         self._lagging, self._gauges = lagging, gauges
         self._is_lagging = False
         self._ready = asyncio.Event()
+
+    def make_room(self, count: int) -> None:
+        self._behind.make_room(count)
 
     def take(self, part: Part) -> None:
         if not self._is_lagging and not self._behind.put(part):

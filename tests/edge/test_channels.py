@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-import re
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -272,21 +271,35 @@ def seat_of(peer: Peer) -> SocketSeat:
     )
 
 
-async def test_of_what_waits_only_the_last_state_goes_out_in_its_place() -> None:
+async def test_where_too_much_waits_the_last_state_stands_for_those_before() -> None:
     peer = Peer()
     seat = seat_of(peer)
     peer.is_slow = True
-    for number in range(3 * MOST_BEHIND):
-        seat.take(Part(b'{"likes":%d}' % number, merged="likes"))
     seat.take(Part(b'{"said":1}'))
+    for number in range(MOST_BEHIND - 1):
+        seat.take(Part(b'{"likes":%d}' % number, merged="likes"))
+    seat.take(Part(b'{"said":2}'))  # the first for which there is no place
     seat.take(Part(b'{"likes":9999}', merged="likes"))
     seat.drained()
     assert not peer.sent
     peer.is_slow = False
     seat.drained()
-    assert [one["payload"] for one in peer.sent] == [{"said": 1}, {"likes": 9999}]
-    seat.take(Part(b'{"said":2}'))
-    assert re.fullmatch(r"\d", str(peer.sent[-1]["payload"]["said"]))
+    told = [one["payload"] for one in peer.sent]
+    assert told == [{"said": 1}, {"likes": MOST_BEHIND - 2}, {"said": 2}, {"likes": 9999}]
+    seat.take(Part(b'{"said":3}'))
+    assert peer.sent[-1]["payload"] == {"said": 3}
+
+
+async def test_a_long_history_is_no_fault_of_a_newcomer() -> None:
+    peer = Peer()
+    seat = seat_of(peer)
+    peer.is_slow = True
+    seat.make_room(3 * MOST_BEHIND)
+    for number in range(3 * MOST_BEHIND):
+        seat.take(Part(b'{"said":%d}' % number))
+    peer.is_slow = False
+    seat.drained()
+    assert [one["payload"]["said"] for one in peer.sent] == list(range(3 * MOST_BEHIND))
 
 
 async def test_what_must_all_arrive_ends_a_stream_that_is_too_slow() -> None:
