@@ -181,6 +181,9 @@ class Followed(AsyncGenerator[ExecutionResult | PreExecutionError]):
     def athrow(self, *error: Any) -> Coroutine[Any, Any, ExecutionResult | PreExecutionError]:
         return self._results.athrow(*error)
 
+    async def aclose(self) -> None:
+        await self._results.aclose()
+
     async def _run(self) -> AsyncGenerator[ExecutionResult | PreExecutionError]:
         async with aclosing(self.plan.stream(self.given, self.context)) as outcomes:
             async for outcome in outcomes:

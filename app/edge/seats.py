@@ -1,7 +1,7 @@
 """Followers of a channel: operations of websockets, and streams over HTTP. None delays another.
 
-What a slow reader has not taken waits in its seat, up to a bound. Past it, of events that only bring
-something up to date the last one is kept, and where that does not help the stream ends: LAGGING.
+What a slow reader has not taken waits in its seat, up to a bound. Past it, of events that only
+bring something up to date the last one is kept; where that does not help the stream ends: LAGGING.
 """
 
 import asyncio
