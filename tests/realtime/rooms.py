@@ -94,7 +94,7 @@ async def on_air(url: str) -> AsyncGenerator[Room]:
 
 @asynccontextmanager
 async def published(
-    room: Room, *urls: str, hands: int = 2, pause_s: float = 0.01
+    room: Room, *urls: str, hands: int = 2, pause_s: float = 0.2
 ) -> AsyncGenerator[None]:
     """While the block lasts, `hands` callers for each server pin and like as fast as it answers."""
     stop = asyncio.Event()

@@ -47,5 +47,5 @@ async def cut_off(watcher: Watcher, port: int, seed: int) -> None:
     """In a quarter of the cases before the stream has begun."""
     chance = random.Random(seed)
     while watcher.cuts < CUTS_EACH:
-        least, most = (0, OPENING) if chance.random() < 0.25 else (OPENING, 5 * OPENING)
+        least, most = (0, OPENING) if chance.random() < 0.25 else (OPENING, 2 * OPENING)
         await watcher.follow(port, budget=chance.randint(least, most))
