@@ -19,6 +19,7 @@ from app.tables.outbox import OutboxRow
 from tests.factories import Mall
 from tests.serving import gid
 
+PATIENCE_S = 30
 SECRET = "s" * 32  # of all servers of a test, so that they read each other's tokens and cursors
 PIN = """mutation($room: ID!, $product: ID) {
   answer: pinLiveProduct(input: {roomId: $room, liveProductId: $product}) { __typename } }"""
@@ -52,6 +53,12 @@ class Room:
         """The numbers of all its events, as they were committed."""
         rows = await self.mall.rows(OutboxRow, topic=live_room_topic(self.key))
         return sorted(row.seq for row in rows)
+
+    async def has_told(self, count: int) -> None:
+        """Waits until so many events are committed; fails after half a minute."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(await self.told()) < count:  # noqa: ASYNC110  a database tells nobody
+                await asyncio.sleep(0.05)
 
     async def pin(self, client: httpx.AsyncClient) -> None:
         """Shows the product, or none, in turn: one event. A room that was paused goes on."""
@@ -94,9 +101,9 @@ async def on_air(url: str) -> AsyncGenerator[Room]:
 
 @asynccontextmanager
 async def published(
-    room: Room, *urls: str, hands: int = 2, pause_s: float = 0.2
+    room: Room, *urls: str, hands: int = 2, pause_s: float = 0.05
 ) -> AsyncGenerator[None]:
-    """While the block lasts, `hands` callers for each server pin and like as fast as it answers."""
+    """While the block lasts, `hands` callers for each server pin and like now and then."""
     stop = asyncio.Event()
 
     async def work(client: httpx.AsyncClient) -> None:
