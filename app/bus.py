@@ -44,10 +44,13 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """Events of a topic from number `before` on wait for those past number `after`."""
+    """Events of a topic from number `before` on wait for those past number `after`.
+
+    None: nobody knows with which number the topic begins.
+    """
 
     topic: str
-    after: int
+    after: int | None
     before: int
 
 
@@ -161,8 +164,8 @@ class Bus(Protocol):
         """Appends the event whose number comes next; one that is there already changes nothing.
 
         False for an event that waits for an earlier one, or found no place to wait: it is to be
-        published again later. A topic that the bus knows nothing of begins with the number that
-        comes first. Events without a number are appended as they come. Raises BusDown.
+        published again later. A topic that the bus knows nothing of begins with number 1, or
+        where `skip` says. Events without a number are appended as they come. Raises BusDown.
         """
         ...
 
@@ -181,7 +184,7 @@ class Bus(Protocol):
         ...
 
     async def skip(self, hole: Hole) -> None:
-        """Goes on behind a hole whose events will never come."""
+        """Goes on with number `before`; a hole that is not there any more changes nothing."""
         ...
 
     async def open(self) -> None: ...
@@ -225,8 +228,8 @@ class MemoryBus:
         if message.seq is None:
             self._append(ring, message)
             return True
-        if ring.last is None and not ring.is_asked_for:
-            ring.last = message.seq - 1
+        if ring.last is None and not ring.is_asked_for and message.seq == 1:
+            ring.last = 0
         if ring.last is not None and message.seq <= ring.last:
             return True
         if message.seq in ring.parked or len(ring.parked) < PARKED or ring.last == message.seq - 1:
@@ -257,12 +260,12 @@ class MemoryBus:
         return [
             Hole(topic, ring.last, min(ring.parked))
             for topic, ring in self._rings.items()
-            if ring.parked and ring.last is not None
+            if ring.parked and not ring.is_asked_for
         ]
 
     async def skip(self, hole: Hole) -> None:
         ring = self._rings[hole.topic]
-        if ring.last == hole.after:
+        if ring.last == hole.after and not ring.is_asked_for:
             ring.last = hole.before - 1
             self._go_on(ring)
 

@@ -118,6 +118,7 @@ class Database:
         self._watchers: list[Watcher] = []
         self._listeners: list[Listener] = []
         self._to_mark: list[int] = []
+        self.has_parked = asyncio.Event()  # something that was announced waits in the bus
         if self.dialect == "sqlite":
             self._reading = _sqlite_engine(url, begin="BEGIN", pool_size=pool_size)
             self._writing = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
@@ -240,6 +241,7 @@ class Database:
         for message in messages:
             try:
                 if not await self.bus.publish(message):
+                    self.has_parked.set()
                     continue
             except BusDown:  # what happened has happened: the caller's deed stands
                 _log.warning("the bus is down, events wait in the outbox")

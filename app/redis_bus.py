@@ -58,9 +58,9 @@ _PUBLISH = (
     + """
 local body, seq, epoch, topic = ARGV[1], tonumber(ARGV[2]), epoch_of(ARGV[3]), ARGV[4]
 local history, kept_ms, counted_ms, parked = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
-local last = seq and tonumber(redis.call('HGET', KEYS[3], 'last') or seq - 1)
-if seq and seq <= last then return 1 end
-if seq and seq > last + 1 then
+local last = seq and tonumber(redis.call('HGET', KEYS[3], 'last') or seq == 1 and 0 or nil)
+if last and seq <= last then return 1 end
+if seq and seq ~= (last or seq) + 1 then
   if redis.call('HLEN', KEYS[3]) <= parked then
     redis.call('HSET', KEYS[3], seq, body)
     redis.call('SADD', KEYS[4], topic)
@@ -103,10 +103,11 @@ local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
 return {epoch_of(ARGV[1]), now_ms(), oldest and oldest[1] or '', newest and newest[1] or ''}
 """
 )
-# KEYS: hash. ARGV: the number of the newest event, and of the one to go on with, which it gives.
+# KEYS: hash. ARGV: the number of the newest event or "", and of the one to go on with.
 _SKIP = """
-if redis.call('HGET', KEYS[1], 'last') ~= ARGV[1] then return false end
+if (redis.call('HGET', KEYS[1], 'last') or '') ~= ARGV[1] then return false end
 redis.call('HSET', KEYS[1], 'last', ARGV[2] - 1)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return redis.call('HGET', KEYS[1], ARGV[2])
 """
 
@@ -183,7 +184,8 @@ class RedisBus:
     async def skip(self, hole: Hole) -> None:
         try:
             counted = self._counted(hole.topic)
-            body = await self._skip([counted], [hole.after, hole.before])
+            after = "" if hole.after is None else hole.after
+            body = await self._skip([counted], [after, hole.before, COUNTED_MS])
             if body is not None:
                 await self._append(hole.topic, body, hole.before)
         except (RedisError, OSError) as gone:
@@ -258,8 +260,8 @@ class RedisBus:
         numbers: Any = await self._redis.hkeys(self._counted(topic))
         parked = [int(number) for number in numbers if number != "last"]
         last: Any = await self._redis.hget(self._counted(topic), "last")
-        if parked and last is not None:
-            return Hole(topic, int(last), min(parked))
+        if parked:
+            return Hole(topic, None if last is None else int(last), min(parked))
         await self._redis.srem(self._waiting, topic)
         return None
 

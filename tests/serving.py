@@ -179,6 +179,18 @@ class Process:
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
 
+    def ready(self) -> None:
+        """Waits until it serves."""
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            assert self.running.poll() is None, self.log.read_text()
+            try:
+                if httpx.get(f"{self.url}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.1)
+        pytest.fail("the server does not get ready")
+
     def kill(self) -> None:
         """Ends it where it stands, as a lost machine would."""
         self.running.kill()
@@ -197,13 +209,14 @@ class Process:
 @contextmanager
 def process(database_url: str, folder: Path, **settings: str) -> Generator[str]:
     """`jishi serve` in `folder`, with `JISHI_...` settings by their short names; its address."""
-    with running(database_url, folder, **settings) as one:
+    with started(database_url, folder, **settings) as one:
+        one.ready()
         yield one.url
 
 
 @contextmanager
-def running(database_url: str, folder: Path, **settings: str) -> Generator[Process]:
-    """Like `process`, to be killed."""
+def started(database_url: str, folder: Path, **settings: str) -> Generator[Process]:
+    """Like `process`, but not ready yet, and to be killed."""
     port = free_port()
     env = {
         **os.environ,
@@ -221,22 +234,9 @@ def running(database_url: str, folder: Path, **settings: str) -> Generator[Proce
         server = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=output)
     one = Process(f"http://127.0.0.1:{port}", log, server)
     try:
-        _wait(one)
         yield one
     finally:
         one.stop()
-
-
-def _wait(one: Process) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        assert one.running.poll() is None, one.log.read_text()
-        try:
-            if httpx.get(f"{one.url}/readyz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail("the server does not get ready")
 
 
 def gid(kind: str, key: int) -> str:

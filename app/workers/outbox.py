@@ -14,6 +14,7 @@ from app.outbox import OUTBOX, TOPICS
 from app.statements import Prepared, bind
 
 INTERVAL_S = 2.0
+PATIENCE_S = 0.1  # for an event that others wait for: most often it is only being published
 GRACE = timedelta(seconds=3)  # younger rows are being published, or marked, by whoever wrote them
 KEPT = timedelta(days=1)
 BATCH = 200
@@ -35,12 +36,20 @@ _BETWEEN = Prepared(
     .order_by(OUTBOX.c.seq)
     .limit(BATCH)
 )
+_FIRST = Prepared(
+    select(func.min(OUTBOX.c.seq).label("seq")).where(
+        OUTBOX.c.topic == bind("topic"),
+        OUTBOX.c.seq < bind("before"),
+        OUTBOX.c.published_at.is_(None),
+    )
+)
 _OLD = Prepared(select(OUTBOX.c.id).where(*_IS_OLD).limit(1))
-_oldest = select(OUTBOX.c.topic, func.max(OUTBOX.c.seq).label("seq"))
+_counted = select(OUTBOX.c.topic, func.max(OUTBOX.c.seq).label("seq"))
 _KEEP_COUNT = Prepared(
     lambda insert: (
         made := insert(TOPICS).from_select(
-            ["topic", "seq"], _oldest.where(*_IS_OLD).group_by(OUTBOX.c.topic)
+            ["topic", "seq"],
+            _counted.where(*_IS_OLD).group_by(OUTBOX.c.topic).order_by(OUTBOX.c.topic),
         )
     ).on_conflict_do_update(
         index_elements=[TOPICS.c.topic],
@@ -83,9 +92,19 @@ async def run(database: Database, stop: asyncio.Event, *, interval_s: float = IN
         grace = GRACE
         if repeated:
             _log.info("published again", extra={"count": repeated})
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), interval_s)
+        await _pause(database, stop, interval_s)
     await database.mark_published()
+
+
+async def _pause(database: Database, stop: asyncio.Event, interval_s: float) -> None:
+    """Ends early when an event waits in the bus for an earlier one."""
+    waiting = {asyncio.create_task(one.wait()) for one in (stop, database.has_parked)}
+    await asyncio.wait(waiting, timeout=interval_s, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if database.has_parked.is_set() and not stop.is_set():
+        database.has_parked.clear()
+        await asyncio.sleep(PATIENCE_S)
 
 
 async def _forgotten(database: Database, grace: timedelta) -> list[Message]:
@@ -98,8 +117,18 @@ async def _fill(database: Database, hole: Hole) -> None:
     """Publishes what the events behind a hole wait for.
 
     Numbers are committed in their order, so those that have no row will never come: they were
-    published and dropped before the bus lost its memory, or somebody has taken them away.
+    published and dropped before the bus lost its memory, or somebody has taken them away. A topic
+    that the bus has forgotten begins with the first event of which nobody knows that it was told.
     """
+    if hole.after is None:
+        seq = await database.look(
+            lambda db: db.value(_FIRST, {"topic": hole.topic, "before": hole.before})
+        )
+        begun = hole.before if seq is None else seq
+        await database.bus.skip(Hole(hole.topic, None, begun))
+        hole = Hole(hole.topic, begun - 1, hole.before)
+        if seq is None:
+            return
     values = {"topic": hole.topic, "after": hole.after, "before": hole.before}
     rows = await database.look(lambda db: db.all(_BETWEEN, values))
     if not rows:

@@ -9,7 +9,7 @@ import pytest
 from tests.app.hearing import emptied
 from tests.realtime.rooms import Room, published
 from tests.realtime.watchers import Watcher, sse, websocket
-from tests.serving import running
+from tests.serving import started
 
 SOCKETS, STREAMS, CUTS_EACH = 20, 6, 20
 OPENING = 900  # bytes until the first event, about
@@ -27,7 +27,8 @@ async def test_whoever_is_cut_off_five_hundred_times_hears_everything_once(
         for speaks, count in ((websocket, SOCKETS), (sse, STREAMS))
         for _ in range(count)
     ]
-    with running(room.url, tmp_path, **settings) as server:
+    with started(room.url, tmp_path, **settings) as server:
+        server.ready()
         for watcher in watchers:
             await watcher.begin(server.port)
         async with asyncio.timeout(120), published(room, server.url):
@@ -47,5 +48,5 @@ async def cut_off(watcher: Watcher, port: int, seed: int) -> None:
     """In a quarter of the cases before the stream has begun."""
     chance = random.Random(seed)
     while watcher.cuts < CUTS_EACH:
-        least, most = (0, OPENING) if chance.random() < 0.25 else (OPENING, 5 * OPENING)
+        least, most = (0, OPENING) if chance.random() < 0.25 else (OPENING, 2 * OPENING)
         await watcher.follow(port, budget=chance.randint(least, most))

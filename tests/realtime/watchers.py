@@ -13,13 +13,13 @@ from typing import Any
 
 import orjson
 
+from tests.realtime.rooms import PATIENCE_S
 from tests.serving import SUBPROTOCOL
 
 EVENTS = """subscription($room: ID!, $after: String) {
   event: liveRoomEvents(roomId: $room, after: $after) {
     __typename ... on StreamEvent { cursor seq } } }"""
 AT_ONCE = struct.pack("ii", 1, 0)  # lingers for no time: the peer gets a reset
-PATIENCE_S = 30
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
@@ -182,6 +182,12 @@ class Watcher:
         async with asyncio.timeout(PATIENCE_S):
             while seq not in self.seqs[-1:]:
                 await self.follow(port, lambda: self.seqs[-1:] == [seq])
+
+    async def has_heard(self, seq: int) -> None:
+        """Waits until the event of this number has come to a watcher that is following."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.seqs[-1:] != [seq]:  # noqa: ASYNC110  it only takes notes
+                await asyncio.sleep(0.02)
 
     async def begin(self, port: int) -> None:
         """Looks once, as a newcomer."""
