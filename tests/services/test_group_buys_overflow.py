@@ -9,7 +9,7 @@ import pytest
 from app.auth import Viewer
 from app.bus import Delivery
 from app.events import order_topic
-from app.gateways.payments import Charge, SimulatedPayments
+from app.gateways.payments import Charged, SimulatedPayments
 from app.rules.group_buys import Overflow
 from app.services import orders_cancel
 from app.services.checkout import Settlement
@@ -301,7 +301,7 @@ class Slow(SimulatedPayments):
 
     mall: Mall
 
-    async def charge(self, *, provider_no: str, amount_fen: int) -> Charge:
+    async def charge(self, *, provider_no: str, amount_fen: int) -> Charged:
         charged = await super().charge(provider_no=provider_no, amount_fen=amount_fen)
         self.mall.clock.advance(minutes=10)
         await expiries.once(self.mall.database)
