@@ -167,8 +167,13 @@ async def served(
 
 
 @contextmanager
-def process(database_url: str, folder: Path, **settings: str) -> Generator[str]:
-    """`jishi serve` in `folder`, with `JISHI_...` settings by their short names; its address."""
+def process(
+    database_url: str, folder: Path, *, program: str = "app.cli serve", **settings: str
+) -> Generator[str]:
+    """`jishi serve` in `folder`, with `JISHI_...` settings by their short names; its address.
+
+    Another `program` is a module with its arguments.
+    """
     port = free_port()
     env = {
         **os.environ,
@@ -182,7 +187,7 @@ def process(database_url: str, folder: Path, **settings: str) -> Generator[str]:
     }
     log = folder / f"server-{port}.log"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "app.cli", "serve"]
+        command = [sys.executable, "-m", *program.split()]
         server = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=output)
         try:
             url = f"http://127.0.0.1:{port}"
