@@ -16,7 +16,7 @@ from app.db import Database, Reader, Unit
 from app.services import group_buys_end, orders, orders_cancel
 
 AT_MOST_S = 5.0
-GATHER_S = 0.02  # many writes close together are one reason to look
+GATHER_S = 0.05  # many writes close together are one reason to look
 AGAIN_S = 1.0  # after which a due thing that could not be ended is tried again
 TIMED = frozenset({"group_buy_groups", "group_buy_members", "trades", "orders"})
 
@@ -59,16 +59,31 @@ async def run(database: Database, stop: asyncio.Event, *, at_most_s: float = AT_
     try:
         while not stop.is_set():
             written.clear()
-            ended = await once(database)
-            if ended:
-                _log.info("expired", extra={"count": ended})
-            pause_s = min(await _seconds_left(database), at_most_s)
-            await _first_of(stop, written, pause_s)
-            if written.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), GATHER_S)
+            left_s = await _seconds_left(database)
+            if left_s <= 0:
+                ended = await once(database)
+                if ended:
+                    _log.info("expired", extra={"count": ended})
+                    continue
+                left_s = AGAIN_S
+            await _sleep(stop, written, min(left_s, at_most_s))
     finally:
         forget()
+
+
+async def _sleep(stop: asyncio.Event, written: asyncio.Event, most_s: float) -> None:
+    """Until `stop`, or a moment after something is `written`, but never longer than `most_s`."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + most_s
+    waiting = [asyncio.ensure_future(one.wait()) for one in (stop, written)]
+    try:
+        await asyncio.wait(waiting, timeout=most_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+    if written.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), max(0, min(GATHER_S, until - loop.time())))
 
 
 async def _is_due(
@@ -80,24 +95,11 @@ async def _is_due(
 
 
 async def _seconds_left(database: Database) -> float:
-    """Until the next thing is due."""
+    """Until the next thing is due; none or less when one is."""
 
     async def soonest(db: Reader) -> datetime | None:
         dues = [await next_due(db) for _, next_due in _SWEEPS]
         return min((due for due in dues if due is not None), default=None)
 
     due = await database.look(soonest)
-    if due is None:
-        return AT_MOST_S
-    left_s = (due - database.clock()).total_seconds()
-    return left_s if left_s > 0 else AGAIN_S
-
-
-async def _first_of(one: asyncio.Event, other: asyncio.Event, timeout_s: float) -> None:
-    """Waits for either, `timeout_s` seconds at most."""
-    waiting = [asyncio.ensure_future(event.wait()) for event in (one, other)]
-    try:
-        await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()
+    return AT_MOST_S if due is None else (due - database.clock()).total_seconds()

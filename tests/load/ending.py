@@ -55,7 +55,7 @@ class Size:
     """`duration_s` is what a group has to fill; shoppers come over all of that time and beyond."""
 
     groups: int = 20
-    group_size: int = 4
+    group_size: int = 3
     shoppers: int = 60
     listeners: int = 3  # websockets, each with a subscription of every group
     duration_s: int = 5

@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from app.clock import utc_now
+from app.db import Database
 from app.services import group_buys_end, orders, orders_cancel
 from app.services import refunds as services
 from app.statements import Prepared
@@ -157,3 +158,32 @@ async def test_what_is_due_is_found_by_its_index_on_postgresql(
     plan = "\n".join(row[0] for row in rows)
     assert f"using {PLANS[prepared]}" in plan, plan
     assert "Sort" not in plan, plan
+
+
+async def test_two_processes_end_a_group_once(any_mall: Mall) -> None:
+    mall = any_mall
+    other = Database(mall.database.url.render_as_string(), bus=mall.bus, clock=mall.clock)
+    groups = [await mall.group_buy(size=3) for _ in range(6)]
+    mall.clock.advance(hours=1)
+    ended = await asyncio.gather(expiries.once(mall.database), expiries.once(other))
+    assert sum(ended) == len(groups)
+    assert len(await mall.rows(RefundRow)) == len(groups)
+    assert {one.status for one in await mall.rows(GroupBuyRow)} == {"FAILED"}
+    await other.close()
+
+
+async def test_what_another_process_has_written_is_found_at_the_next_look(any_mall: Mall) -> None:
+    mall = any_mall
+    stop = asyncio.Event()
+    other = Database(mall.database.url.render_as_string(), bus=mall.bus, clock=mall.clock)
+    loop = asyncio.create_task(expiries.run(other, stop, at_most_s=0.05))
+    group = await mall.group_buy(size=3)
+    mall.clock.advance(hours=1)
+
+    async def is_done() -> bool:
+        return (await mall.row(GroupBuyRow, group.id)).status == "FAILED"
+
+    await until(is_done)
+    stop.set()
+    await asyncio.wait_for(loop, 5)
+    await other.close()
