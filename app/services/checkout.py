@@ -74,7 +74,7 @@ async def pay(
         settlement = await database.change(settle, **told)
     if settlement is Settlement.LATE:
         raise TradeExpired
-    if settlement is Settlement.MOVED:
+    if settlement is not Settlement.PAID:
         payment = await database.look(lambda db: payments.get(db, payment.id))
     return int(payment.trade_id)
 

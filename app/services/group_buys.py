@@ -186,7 +186,7 @@ async def open_group(
     price_fen = await _check_order(unit, viewer, activity, sku_id, quantity)
     to = await addresses.chosen(unit.db, viewer, address)
     until = rules.hold_until(unit.clock(), activity.hold_s, not_after=activity.ends_at)
-    group = await found(unit, viewer, activity, until=until)
+    group = await start_group(unit, viewer, activity, until=until)
     basket = await orders_place.group_basket(
         unit, sku_id=sku_id, quantity=quantity, unit_price_fen=price_fen, province=to.province
     )
@@ -237,7 +237,9 @@ async def seated_in(db: Reader, viewer: Viewer, activity_id: int) -> int | None:
     return group_id
 
 
-async def found(unit: Unit, viewer: Viewer, activity: Row[Any], *, until: datetime) -> Row[Any]:
+async def start_group(
+    unit: Unit, viewer: Viewer, activity: Row[Any], *, until: datetime
+) -> Row[Any]:
     """A new group with the viewer's seat counted as held; its row is held until the unit ends."""
     opened = {
         "activity": activity.id,

@@ -176,7 +176,7 @@ async def _with_room(unit: Unit, buyer: Viewer, lost: Row[Any]) -> Row[Any] | No
         return None
     activity = await _activity(unit, lost)
     until = rules.hold_until(now, activity.hold_s, not_after=activity.ends_at)
-    return await group_buys.found(unit, buyer, activity, until=until)
+    return await group_buys.start_group(unit, buyer, activity, until=until)
 
 
 async def _activity(unit: Unit, lost: Row[Any]) -> Row[Any]:

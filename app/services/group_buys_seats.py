@@ -148,7 +148,7 @@ async def seat(
     hold_expires_at: datetime,
     overflow: Overflow,
 ) -> int:
-    """Writes the member row of a held seat, the lowest free one; the group is held."""
+    """Writes the member row of a held seat, the lowest free one; its key. The group is held."""
     taken = await unit.db.all(_TAKEN, {"group": group.id})
     seated = {
         "group": group.id,

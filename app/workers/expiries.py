@@ -8,6 +8,7 @@ process's to end, unless it has died since. Guarded updates decide who ends a th
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Coroutine
 from datetime import datetime
 from typing import Any
@@ -102,4 +103,4 @@ async def _seconds_left(database: Database) -> float:
         return min((due for due in dues if due is not None), default=None)
 
     due = await database.look(soonest)
-    return AT_MOST_S if due is None else (due - database.clock()).total_seconds()
+    return math.inf if due is None else (due - database.clock()).total_seconds()

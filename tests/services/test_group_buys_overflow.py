@@ -321,3 +321,26 @@ async def test_paying_late_answers_the_trade_that_was_paid(mall: Mall) -> None:
     assert (payment.attempt_no, payment.role, payment.status) == (1, "PRIMARY", "SUCCEEDED")
     async with mall.unchanged():
         assert await mall.pay(shopper, trade_id, key="k") == paid
+
+
+async def test_late_money_and_a_new_seat_of_the_same_person_make_one_seat(any_mall: Mall) -> None:
+    mall = any_mall
+    group = await mall.group_buy(size=9)
+    others = [await mall.opened(group.activity_id, group.sku_id) for _ in range(2)]
+    shoppers = await mall.shoppers(6)
+    trades = [await mall.hold(group, one, overflow=NEW) for one in shoppers]
+    tells = [await mall.told_late(*one) for one in zip(shoppers, trades, strict=True)]
+    mall.clock.advance(minutes=10)
+    assert await expiries.once(mall.database) == 6
+    holds = [mall.hold(others[number % 2], one) for number, one in enumerate(shoppers)]
+    raced = await gather(*(mall.outcome(one) for one in [*(tell() for tell in tells), *holds]))
+    for tell, outcome, held in zip(tells, raced[:6], raced[6:], strict=True):
+        if outcome == "ALREADY_IN_GROUP_BUY":  # nothing was written: whoever told tells again
+            assert isinstance(held, int)
+            assert await tell() is Settlement.LATE
+        else:
+            assert (outcome is Settlement.MOVED) == (held == "ALREADY_IN_GROUP_BUY")
+    await invariants.check(mall)
+    for shopper in shoppers:
+        states = [status for _, status in await groups_of(mall, shopper)]
+        assert len([one for one in states if one in {"HELD", "JOINED"}]) == 1
