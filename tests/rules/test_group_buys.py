@@ -1,5 +1,6 @@
 """Seats, holds and endings of groups."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import ActivityNotRunning, InvalidInput, LimitExceeded
-from app.rules.group_buys import check_quantity, check_running, expiry, free_seat, hold_until
+from app.rules.group_buys import check_quantity, check_running, expiry, free_seat, heir, hold_until
 
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -74,3 +75,14 @@ def test_a_hold_is_short_and_ends_with_its_group() -> None:
 def test_a_group_ends_after_its_time_or_with_its_activity() -> None:
     assert expiry(NOW, 3600, ends_at=NOW + 5 * HOUR) == NOW + HOUR
     assert expiry(NOW, 3600, ends_at=NOW + HOUR / 2) == NOW + HOUR / 2
+
+
+@dataclass
+class Member:
+    id: int
+    joined_at: datetime
+
+
+def test_the_heir_is_who_paid_first_and_of_two_at_once_who_came_first() -> None:
+    members = [Member(1, NOW + HOUR), Member(3, NOW), Member(2, NOW)]
+    assert heir(members).id == 2
