@@ -23,6 +23,10 @@ def order_topic(buyer_id: int) -> str:
     return f"orders:{buyer_id}"
 
 
+def notification_topic(account_id: int) -> str:
+    return f"notifications:{account_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Base of all events; fields are JSON values, so that any bus can carry them."""
@@ -58,6 +62,28 @@ class OrderMoved(Event):
     @property
     def topic(self) -> str:
         return order_topic(self.buyer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationPosted(Event):
+    account_id: int
+    notification_id: int
+
+    @property
+    def topic(self) -> str:
+        return notification_topic(self.account_id)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsRead(Event):
+    """Some were read on one device: the others count again."""
+
+    account_id: int
+    count: int
+
+    @property
+    def topic(self) -> str:
+        return notification_topic(self.account_id)
 
 
 @dataclass(frozen=True, slots=True)
