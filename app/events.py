@@ -23,6 +23,14 @@ def order_topic(buyer_id: int) -> str:
     return f"orders:{buyer_id}"
 
 
+def supplier_order_topic(supplier_id: int) -> str:
+    return f"supplier_orders:{supplier_id}"
+
+
+def distributor_order_topic(distributor_id: int) -> str:
+    return f"distributor_orders:{distributor_id}"
+
+
 def notification_topic(account_id: int) -> str:
     return f"notifications:{account_id}"
 
@@ -55,13 +63,47 @@ class GroupBuyChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderMoved(Event):
+    """`cause` is a Cause of app/rules/orders.py; `previous` the status before a move."""
+
     order_id: int
     buyer_id: int
     status: str
+    cause: str = "UPDATED"
+    previous: str | None = None
 
     @property
     def topic(self) -> str:
         return order_topic(self.buyer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierOrderMoved(Event):
+    """The same for the supplier who ships it."""
+
+    order_id: int
+    supplier_id: int
+    status: str
+    cause: str
+    previous: str | None = None
+
+    @property
+    def topic(self) -> str:
+        return supplier_order_topic(self.supplier_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DistributorOrderMoved(Event):
+    """The same for the shop through which it was sold."""
+
+    order_id: int
+    distributor_id: int
+    status: str
+    cause: str
+    previous: str | None = None
+
+    @property
+    def topic(self) -> str:
+        return distributor_order_topic(self.distributor_id)
 
 
 @dataclass(frozen=True, slots=True)

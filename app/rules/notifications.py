@@ -42,8 +42,8 @@ _WORDS: Mapping[Kind, tuple[Words, Words]] = {
         Words("A parcel has arrived", "A parcel of order {no} was delivered"),
     ),
     Kind.ORDER_DELIVERED: (
-        Words("包裹已送达", "订单 {no} 已送达，{receive_at} 将自动确认收货"),
-        Words("Your order has arrived", "Order {no} counts as received from {receive_at} on"),
+        Words("包裹已送达", "订单 {no} 的包裹已送达，{receive_at} 将自动确认收货"),
+        Words("A parcel has arrived", "Order {no} counts as received on {receive_at}"),
     ),
     Kind.ORDER_RECEIVED: (
         Words("订单已自动确认收货", "订单 {no} 已完成"),
@@ -54,14 +54,12 @@ _WORDS: Mapping[Kind, tuple[Words, Words]] = {
         Words("Your refund is made", "{amount_fen} of {no} went back the way it came"),
     ),
     Kind.GROUP_BUY_FILLED: (
-        Words("拼团成功", "{size} 人团已满，商家即将发货"),
-        Words("Your group is full", "The group of {size} is complete: the goods will be shipped"),
+        Words("拼团成功", "订单 {no} 已成团，商家即将发货"),
+        Words("Your group is full", "Order {no} goes to its supplier now"),
     ),
     Kind.GROUP_BUY_FAILED: (
-        Words("拼团未成功", "{size} 人团未能按时成团，已付款项将原路退回"),
-        Words(
-            "Your group did not fill", "The group of {size} ran out of time; money paid goes back"
-        ),
+        Words("拼团未成功", "订单 {no} 未能按时成团，已付款项将原路退回"),
+        Words("Your group did not fill", "The money of order {no} goes back the way it came"),
     ),
     Kind.GROUP_BUY_SEAT_MOVED: (
         Words("已为您换到另一个团", "您的席位已转到另一个 {size} 人团"),
