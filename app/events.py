@@ -5,6 +5,7 @@ from typing import Any
 
 QUESTIONS = "questions"  # every process that answers listens here
 SESSIONS = "sessions"  # every process that reads tokens listens here
+STOCK = "stock"  # one topic for all SKUs: a list of them is followed at one place
 
 
 def group_buy_topic(group_buy_id: int) -> str:
@@ -104,6 +105,17 @@ class DistributorOrderMoved(Event):
     @property
     def topic(self) -> str:
         return distributor_order_topic(self.distributor_id)
+
+
+@dataclass(frozen=True, slots=True)
+class StockChanged(Event):
+    """The free units of these SKUs are not what they were; a unit tells of all of them at once."""
+
+    sku_ids: list[int]
+
+    @property
+    def topic(self) -> str:
+        return STOCK
 
 
 @dataclass(frozen=True, slots=True)
