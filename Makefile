@@ -69,6 +69,7 @@ seed: $(INSTALLED)
 # Minutes, on a quiet machine: writes docs/performance.md and its picture.
 bench: $(INSTALLED)
 	$(BIN)/python -m bench.drive
+	$(BIN)/python -m bench.rooms.drive
 
 # Drawn requests against a server of its own: make fuzz MINUTES=10
 MINUTES ?= 10

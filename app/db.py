@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from time import perf_counter, thread_time
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import bindparam, event, insert, update
+from sqlalchemy import bindparam, event, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -36,23 +36,12 @@ from app.doors import (
     told,
 )
 from app.hops import Hops, driven
-from app.statements import Prepared, bind
-from app.tables.columns import table
-from app.tables.outbox import OutboxRow
+from app.outbox import OUTBOX, newest, store
 from app.telemetry import request_id
 
 __all__ = ["READS", "Database", "Pace", "Reader", "Reads", "Unit"]
 
-OUTBOX = table(OutboxRow)
 _READER_THREADS = 2  # so that a slow statement does not hold up the next: Python runs in one
-_STORE = Prepared(
-    insert(OUTBOX).values(
-        topic=bind("event_topic"),
-        kind=bind("event_kind"),
-        payload=bind("event_payload"),
-        created_at=bind("stored_at"),
-    )
-)
 MOST_S = 0.02  # by the clock, after which a statement in the loop's thread is stopped
 TOO_LONG_S = 0.004  # of CPU, that one piece of work may hold the event loop
 _RUNS_AWAY = 20
@@ -125,7 +114,7 @@ class Database:
         self.url = make_url(url)
         self.dialect = self.url.get_backend_name()
         self.clock = clock
-        self._bus = bus
+        self.bus = bus
         self._watchers: list[Watcher] = []
         self._listeners: list[Listener] = []
         self._to_mark: list[int] = []
@@ -191,7 +180,7 @@ class Database:
                 unit = Unit(connection, reader, self.clock, request_id=request_id.get())
                 touched = unit.touched
                 yield unit
-                messages = await _store(unit)
+                messages = await store(unit)
         finally:
             self._tell(touched)  # a commit may stand although its caller was cancelled
         if messages:
@@ -244,12 +233,14 @@ class Database:
     async def announce(self, messages: Iterable[Message]) -> int:
         """Hands committed events to the bus; how many it has taken.
 
-        The outbox worker repeats the others.
+        The outbox worker repeats the others, those among them that wait in the bus for earlier
+        ones: a bus may lose what waits there.
         """
         taken = 0
         for message in messages:
             try:
-                await self._bus.publish(message)
+                if not await self.bus.publish(message):
+                    continue
             except BusDown:  # what happened has happened: the caller's deed stands
                 _log.warning("the bus is down, events wait in the outbox")
                 break
@@ -269,6 +260,10 @@ class Database:
         keys = [{"key": key} for key in marked]
         await self.change(lambda unit: unit.execute(statement, keys))
         return len(marked)
+
+    async def newest(self, topic: str) -> int:
+        """The number of the last event of a topic that is committed, 0 before the first."""
+        return await self.look(lambda db: newest(db, topic))
 
     async def close(self) -> None:
         if self.dialect == "sqlite":
@@ -341,32 +336,12 @@ def _changed(
     straight.raw.execute("BEGIN IMMEDIATE")
     try:
         result = driven(work(unit))
-        messages = driven(_store(unit)) if unit.events else []
+        messages = driven(store(unit)) if unit.events else []
         straight.raw.execute("COMMIT")
     except BaseException:
         straight.raw.rollback()
         raise
     return result, messages
-
-
-async def _store(unit: Unit) -> list[Message]:
-    """Writes the unit's events to the outbox, in its own transaction."""
-    messages = []
-    now = unit.clock()
-    for one in unit.events:
-        payload = one.payload()
-        kind = type(one).__name__
-        key = await unit.insert(
-            _STORE,
-            {
-                "event_topic": one.topic,
-                "event_kind": kind,
-                "event_payload": payload,
-                "stored_at": now,
-            },
-        )
-        messages.append(Message(one.topic, kind, payload, outbox_id=key))
-    return messages
 
 
 def _sqlite_engine(url: str, *, begin: str, pool_size: int) -> AsyncEngine:

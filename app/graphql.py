@@ -144,7 +144,7 @@ class MallSchema(strawberry.Schema):
             return self._in_time(_first(results), context, is_deed="mutation" in (query or ""))
         variables = options.get("variable_values")
         if plan.kind is OperationKind.SUBSCRIPTION:
-            return _followed(plan, variables, context)
+            return Followed(plan, variables, context)
         is_deed = plan.kind is OperationKind.MUTATION
         return self._in_time(_only(plan, variables, context), context, is_deed=is_deed)
 
@@ -179,6 +179,31 @@ class MallSchema(strawberry.Schema):
             yield self._refusal([GraphQLError("", original_error=late)], context)
 
 
+class Followed(AsyncGenerator[ExecutionResult | PreExecutionError]):
+    """A planned subscription: its own run as results, begun when the first one is asked for.
+
+    A transport may let a shared run tell it instead, and close this one.
+    """
+
+    def __init__(self, plan: Plan, given: dict[str, Any] | None, context: Context) -> None:
+        self.plan, self.given, self.context = plan, given, context
+        self._results = self._run()
+
+    def asend(self, value: None) -> Coroutine[Any, Any, ExecutionResult | PreExecutionError]:
+        return self._results.asend(value)
+
+    def athrow(self, *error: Any) -> Coroutine[Any, Any, ExecutionResult | PreExecutionError]:
+        return self._results.athrow(*error)
+
+    async def aclose(self) -> None:
+        await self._results.aclose()
+
+    async def _run(self) -> AsyncGenerator[ExecutionResult | PreExecutionError]:
+        async with aclosing(self.plan.stream(self.given, self.context)) as outcomes:
+            async for outcome in outcomes:
+                yield _result(outcome)
+
+
 class _Preparation(SchemaExtension):
     """Works before parsing, outside of it: an error there would end a stream without an answer."""
 
@@ -203,15 +228,6 @@ def _never(_query: str, _operation_name: str | None) -> None:
 
 def _names(allowed: Iterable[OperationType] | None) -> set[OperationKind]:
     return {OperationKind(one.value) for one in allowed or OperationType}
-
-
-async def _followed(
-    plan: Plan, variables: dict[str, Any] | None, context: Context
-) -> AsyncGenerator[ExecutionResult | PreExecutionError]:
-    """What a stream's transport sends of a planned subscription."""
-    async with aclosing(plan.stream(variables, context)) as outcomes:
-        async for outcome in outcomes:
-            yield _result(outcome)
 
 
 async def _only(

@@ -10,6 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,13 +22,14 @@ from app.bus import Bus, BusDown, MemoryBus
 from app.clock import Clock, utc_now
 from app.context import Resources
 from app.db import Database
-from app.edge import health, playground, uploads
+from app.edge import gauges, health, playground, uploads
 from app.edge.body_limit import BodyLimit
 from app.edge.cors import Cors
 from app.edge.endpoint import Endpoint
 from app.edge.invalidation import Invalidation
 from app.edge.persisted import Persisted, read_manifest
 from app.edge.response_cache import ResponseCache
+from app.edge.server import DRAIN
 from app.edge.streams import STOPPING
 from app.gateways import vendors
 from app.gateways.files import Files
@@ -77,6 +80,8 @@ async def open_resources(
         await bus.open()
         stack.push_async_callback(bus.close)
         database = Database(settings.database_url, bus=bus, clock=clock)
+        if isinstance(bus, MemoryBus):
+            bus.recall = database.newest
         stack.push_async_callback(database.close)
         engine = engine or open_engine(
             settings.model, threads=settings.model_threads, log=Path("var") / "model.log"
@@ -123,6 +128,10 @@ class _GraphQL:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.endpoint is not None
         await self.endpoint(scope, receive, send)
+
+    async def metrics(self, request: Request) -> Response:
+        assert self.endpoint is not None
+        return await self.endpoint.gauges.show(request)
 
     def before(self, router: ASGIApp) -> ASGIApp:
         async def chosen(scope: Scope, receive: Receive, send: Send) -> None:
@@ -171,7 +180,11 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
                 asyncio.create_task(following, name="sessions-follow"),
             ]
             try:
-                yield {"resources": resources, STOPPING: asyncio.Event()}
+                yield {
+                    "resources": resources,
+                    STOPPING: asyncio.Event(),
+                    DRAIN: endpoint.endpoint.channels.idle,
+                }
             finally:
                 stop.set()
                 for task in followers:
@@ -186,6 +199,7 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
             WebSocketRoute(PATH, endpoint),
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
+            *([Route(gauges.PATH, endpoint.metrics)] if settings.metrics else []),
             *uploads.Uploads(files).routes(),
             *pages,
         ],

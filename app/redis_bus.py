@@ -7,15 +7,29 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
-from app.bus import HISTORY, BusDown, Delivery, Gap, Item, Message, Subscription, order
+from app.bus import (
+    HISTORY,
+    PARKED,
+    BusDown,
+    Delivery,
+    Gap,
+    Hole,
+    Item,
+    Merged,
+    Message,
+    Subscription,
+    order,
+)
 
 KEPT_MS = 24 * 3600 * 1000  # a topic that is silent for so long is forgotten
+COUNTED_MS = 30 * KEPT_MS  # and how far it had counted after so long
 BLOCK_MS = 2000
 RETRY_S = 0.2
 CLOSE_S = 3.0
@@ -23,31 +37,77 @@ SILENT = 2**53  # the number in a position that stands before a topic's first en
 CONNECTIONS = 32
 _log = logging.getLogger(__name__)
 
-# Entries of a topic are numbered without holes: <when its stream began, ms>-<0, 1, 2 ...>. So
-# history that was trimmed, flushed or forgotten shows in the numbers. KEYS: stream, epoch.
-_PUBLISH = """
-local epoch = redis.call('GET', KEYS[2])
-if not epoch then epoch = ARGV[2]; redis.call('SET', KEYS[2], epoch) end
-local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local id
-if newest then
-  local began, number = string.match(newest[1], '(%d+)-(%d+)')
-  id = began .. '-' .. string.format('%d', number + 1)
-else
+# An epoch is <when Redis was found empty, ms>-<random>. KEYS[1]: epoch.
+_EPOCH = """
+local function now_ms()
   local now = redis.call('TIME')
-  id = now[1] .. string.format('%03d', math.floor(now[2] / 1000)) .. '-0'
+  return now[1] .. string.format('%03d', math.floor(now[2] / 1000))
 end
-redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, 'b', ARGV[1], 'e', epoch)
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
+local function epoch_of(random)
+  local epoch = redis.call('GET', KEYS[1])
+  if not epoch then epoch = now_ms() .. '-' .. random; redis.call('SET', KEYS[1], epoch) end
+  return epoch
+end
 """
-_LOOK = """
-local epoch = redis.call('GET', KEYS[2])
-if not epoch then epoch = ARGV[1]; redis.call('SET', KEYS[2], epoch) end
-local now = redis.call('TIME')
-local oldest = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
-local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
-local ms = now[1] .. string.format('%03d', math.floor(now[2] / 1000))
-return {epoch, ms, oldest and oldest[1] or '', newest and newest[1] or ''}
+# Entries of a topic are numbered without holes: <when its stream began, ms>-<0, 1, 2 ...>. So
+# history that was trimmed, flushed or forgotten shows in the numbers. The hash has the number of
+# the newest event, and by their numbers the events that wait for an earlier one.
+# KEYS: epoch, stream, hash, topics in which events wait.
+_PUBLISH = (
+    _EPOCH
+    + """
+local body, seq, epoch, topic = ARGV[1], tonumber(ARGV[2]), epoch_of(ARGV[3]), ARGV[4]
+local history, kept_ms, counted_ms, parked = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
+local last = seq and tonumber(redis.call('HGET', KEYS[3], 'last') or seq - 1)
+if seq and seq <= last then return 1 end
+if seq and seq > last + 1 then
+  if redis.call('HLEN', KEYS[3]) <= parked then
+    redis.call('HSET', KEYS[3], seq, body)
+    redis.call('SADD', KEYS[4], topic)
+  end
+  return 0
+end
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+local began, number
+if newest then
+  began, number = string.match(newest[1], '(%d+)-(%d+)')
+  number = number + 1
+else
+  began, number = now_ms(), 0
+end
+local had_parked = false
+while body do
+  local id = began .. '-' .. string.format('%d', number)
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', history, id, 'b', body, 'e', epoch)
+  body, number = false, number + 1
+  if seq then
+    if redis.call('HDEL', KEYS[3], seq) == 1 then had_parked = true end
+    last, seq = seq, seq + 1
+    body = redis.call('HGET', KEYS[3], seq)
+  end
+end
+redis.call('PEXPIRE', KEYS[2], kept_ms)
+if seq then
+  redis.call('HSET', KEYS[3], 'last', last)
+  redis.call('PEXPIRE', KEYS[3], counted_ms)
+  if had_parked and redis.call('HLEN', KEYS[3]) == 1 then redis.call('SREM', KEYS[4], topic) end
+end
+return 1
+"""
+)
+_LOOK = (
+    _EPOCH
+    + """
+local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+local newest = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
+return {epoch_of(ARGV[1]), now_ms(), oldest and oldest[1] or '', newest and newest[1] or ''}
+"""
+)
+# KEYS: hash. ARGV: the number of the newest event, and of the one to go on with, which it gives.
+_SKIP = """
+if redis.call('HGET', KEYS[1], 'last') ~= ARGV[1] then return false end
+redis.call('HSET', KEYS[1], 'last', ARGV[2] - 1)
+return redis.call('HGET', KEYS[1], ARGV[2])
 """
 
 
@@ -62,6 +122,7 @@ class RedisBus:
         self._prefix = prefix
         self._publish = self._redis.register_script(_PUBLISH)
         self._look = self._redis.register_script(_LOOK)
+        self._skip = self._redis.register_script(_SKIP)
         self._epoch = ""
         self._subscribers: dict[str, set[Subscription]] = defaultdict(set)
         self._positions: dict[str, str] = {}
@@ -73,24 +134,23 @@ class RedisBus:
     async def open(self) -> None:
         """Agrees on the epoch with the other processes; a flushed Redis begins a new one."""
         try:
-            self._epoch = (await self._looked(""))[0]
+            await self._looked("")
         except (RedisError, OSError) as gone:
             raise BusDown(f"Redis does not answer: {gone}") from gone
         self._reader = asyncio.create_task(self._read(), name="redis-bus")
 
-    async def publish(self, message: Message) -> None:
-        body = orjson.dumps([message.kind, message.payload, message.outbox_id]).decode()
-        keys = [self._stream(message.topic), self._epoch_key]
+    async def publish(self, message: Message) -> bool:
+        body = [message.kind, message.payload, message.outbox_id, message.seq]
         try:
-            await self._publish(keys, [body, secrets.token_hex(4), HISTORY, KEPT_MS])
+            return await self._append(message.topic, orjson.dumps(body).decode(), message.seq)
         except (RedisError, OSError) as gone:
             raise BusDown("Redis does not take events") from gone
 
     @asynccontextmanager
     async def subscribe(
-        self, topic: str, *, after: tuple[str, str] | None = None
+        self, topic: str, *, after: tuple[str, str] | None = None, merged: Merged | None = None
     ) -> AsyncGenerator[Subscription]:
-        subscription = Subscription()
+        subscription = Subscription(merged)
         # first, so that what the reader sees from now on waits behind the history
         self._subscribers[topic].add(subscription)
         try:
@@ -104,6 +164,30 @@ class RedisBus:
             if not self._subscribers[topic]:
                 del self._subscribers[topic]
                 self._positions.pop(topic, None)
+
+    async def missed(self, topic: str, after: tuple[str, str]) -> list[Item]:
+        try:
+            looked = await self._looked(topic)
+            return await self._missed(topic, after, looked)
+        except (RedisError, OSError) as gone:
+            raise BusDown("Redis does not answer") from gone
+
+    async def holes(self) -> list[Hole]:
+        try:
+            topics: Any = await self._redis.smembers(self._waiting)
+            found = [await self._hole(topic) for topic in topics]
+        except (RedisError, OSError) as gone:
+            raise BusDown("Redis does not answer") from gone
+        return [hole for hole in found if hole is not None]
+
+    async def skip(self, hole: Hole) -> None:
+        try:
+            counted = self._counted(hole.topic)
+            body = await self._skip([counted], [hole.after, hole.before])
+            if body is not None:
+                await self._append(hole.topic, body, hole.before)
+        except (RedisError, OSError) as gone:
+            raise BusDown("Redis does not answer") from gone
 
     async def close(self) -> None:
         self._is_closed = True
@@ -126,34 +210,58 @@ class RedisBus:
 
     @property
     def _epoch_key(self) -> str:
-        return f"{self._prefix}:epoch"
+        return f"{self._prefix}:since"
+
+    @property
+    def _waiting(self) -> str:
+        return f"{self._prefix}:waiting"
 
     def _stream(self, topic: str) -> str:
         return f"{self._prefix}:events:{topic}"
 
-    async def _looked(self, topic: str) -> tuple[str, int, str, str]:
-        """(epoch, the time in ms, oldest and newest position); positions are "" without entries."""
-        keys = [self._stream(topic), self._epoch_key]
+    def _counted(self, topic: str) -> str:
+        return f"{self._prefix}:counted:{topic}"
+
+    async def _append(self, topic: str, body: str, seq: int | None) -> bool:
+        keys = [self._epoch_key, self._stream(topic), self._counted(topic), self._waiting]
+        number, random = "" if seq is None else seq, secrets.token_hex(4)
+        given = [body, number, random, topic, HISTORY, KEPT_MS, COUNTED_MS, PARKED]
+        return bool(await self._publish(keys, given))
+
+    async def _looked(self, topic: str) -> "_Looked":
+        keys = [self._epoch_key, self._stream(topic)]
         epoch, now_ms, oldest, newest = await self._look(keys, [secrets.token_hex(4)])
-        return epoch, int(now_ms), oldest, newest
+        self._renew(epoch)
+        return _Looked(epoch, int(now_ms), oldest, newest)
 
     async def _join(
         self, subscription: Subscription, topic: str, after: tuple[str, str] | None
     ) -> None:
         """Sets a subscription on its way: history, then what the reader has seen meanwhile."""
-        epoch, now_ms, oldest, newest = await self._looked(topic)
-        self._renew(epoch, now_ms)
-        last = newest or _before(now_ms)
-        missed: list[Item] = []
-        if after is not None and after[0] == epoch and _is_whole(after[1], now_ms, oldest, newest):
-            entries: Any = await self._redis.xrange(self._stream(topic), f"({after[1]}", last)
-            missed = [_delivery(topic, entry_id, fields) for entry_id, fields in entries]
-        elif after is not None:
-            missed = [Gap(epoch, last)]
-        subscription.begin((epoch, last), missed)
+        looked = await self._looked(topic)
+        missed = [] if after is None else await self._missed(topic, after, looked)
+        subscription.begin((looked.epoch, looked.last), missed)
         if topic not in self._positions:
-            self._positions[topic] = last
+            self._positions[topic] = looked.last
             await self._ring()
+
+    async def _missed(self, topic: str, after: tuple[str, str], looked: "_Looked") -> list[Item]:
+        epoch, position = after
+        if epoch != looked.epoch or not looked.is_whole(position):
+            return [Gap(looked.epoch, looked.last)]
+        stream = self._stream(topic)
+        entries: Any = await self._redis.xrange(stream, f"({position}", looked.last)
+        return [_delivery(topic, entry_id, fields) for entry_id, fields in entries]
+
+    async def _hole(self, topic: str) -> Hole | None:
+        """Forgets a topic in which nothing waits any more: what waited has expired."""
+        numbers: Any = await self._redis.hkeys(self._counted(topic))
+        parked = [int(number) for number in numbers if number != "last"]
+        last: Any = await self._redis.hget(self._counted(topic), "last")
+        if parked and last is not None:
+            return Hole(topic, int(last), min(parked))
+        await self._redis.srem(self._waiting, topic)
+        return None
 
     async def _ring(self) -> None:
         await self._redis.xadd(self._bell, {"b": ""}, maxlen=1)
@@ -168,8 +276,7 @@ class RedisBus:
                 _log.warning("Redis does not answer")
                 await asyncio.sleep(RETRY_S)
                 with contextlib.suppress(RedisError, OSError):
-                    epoch, now_ms, _, _ = await self._looked("")
-                    self._renew(epoch, now_ms)
+                    await self._looked("")
 
     async def _read_once(self) -> None:
         topics = {self._stream(topic): topic for topic in self._positions}
@@ -185,32 +292,48 @@ class RedisBus:
                 continue  # subscribed anew meanwhile, from a later place
             for entry_id, fields in entries:
                 delivery = _delivery(topic, entry_id, fields)
-                self._renew(delivery.epoch, order(entry_id)[0])
+                self._renew(delivery.epoch)
                 for subscription in self._subscribers.get(topic, ()):
                     subscription.offer(delivery)
             self._positions[topic] = entries[-1][0]
 
-    def _renew(self, epoch: str, now_ms: int) -> None:
-        """Tells every subscriber of a gap when Redis was emptied."""
+    def _renew(self, epoch: str) -> None:
+        """Tells every subscriber of a gap when Redis was emptied; all entries since come after."""
         if epoch == self._epoch:
             return
+        is_first, self._epoch = not self._epoch, epoch
+        if is_first:
+            return
         _log.warning("Redis was emptied: events may be lost")
-        self._epoch = epoch
         for subscribers in self._subscribers.values():
             for subscription in subscribers:
-                subscription.offer(Gap(epoch, _before(now_ms)))
+                subscription.offer(Gap(epoch, _before(int(epoch.partition("-")[0]))))
 
 
-def _is_whole(position: str, now_ms: int, oldest: str, newest: str) -> bool:
-    """Is everything after `position` still there?"""
-    began, number = order(position)
-    if number == SILENT:
-        # whole unless a stream has come and was forgotten since
-        return now_ms - began < KEPT_MS and (not newest or order(oldest)[1] == 0)
-    if not newest:
-        return False
-    first = order(oldest)
-    return began == first[0] and first[1] <= number + 1 <= order(newest)[1] + 1
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What is there of a topic; positions are "" without entries."""
+
+    epoch: str
+    now_ms: int
+    oldest: str
+    newest: str
+
+    @property
+    def last(self) -> str:
+        return self.newest or _before(self.now_ms)
+
+    def is_whole(self, position: str) -> bool:
+        """Is everything after `position` still there?"""
+        began, number = order(position)
+        if number == SILENT:
+            # whole unless a stream has come and was forgotten since
+            is_first = not self.newest or order(self.oldest)[1] == 0
+            return self.now_ms - began < KEPT_MS and is_first
+        if not self.newest:
+            return False
+        first = order(self.oldest)
+        return began == first[0] and first[1] <= number + 1 <= order(self.newest)[1] + 1
 
 
 def _before(now_ms: int) -> str:
@@ -219,8 +342,8 @@ def _before(now_ms: int) -> str:
 
 
 def _delivery(topic: str, entry_id: str, fields: dict[str, str]) -> Delivery:
-    kind, payload, outbox_id = orjson.loads(fields["b"])
-    return Delivery(Message(topic, kind, payload, outbox_id), fields["e"], entry_id)
+    message = Message(topic, *orjson.loads(fields["b"]))
+    return Delivery(message, fields["e"], entry_id)
 
 
 def _streams(answer: Any) -> list[tuple[str, list[tuple[str, dict[str, str]]]]]:

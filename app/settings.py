@@ -70,6 +70,7 @@ class Settings:
     access_log: AccessLog = "errors"
     response_cache_s: float = 5.0
     playground: Path | None = PLAYGROUND
+    metrics: bool = False  # figures are for whoever runs the shop: no page of it needs them
     uploads: Path = UPLOADS
     body_limit: int = 256 * 1024
     frame_limit: int = 64 * 1024
@@ -120,6 +121,7 @@ class Settings:
             log_level=_log_level(env.get("JISHI_LOG_LEVEL", "INFO")),
             access_log=_access_log(env.get("JISHI_ACCESS_LOG", "errors")),
             playground=PLAYGROUND if has_playground else None,
+            metrics=_flag(env, "JISHI_METRICS", default=is_shown),
             uploads=Path(env.get("JISHI_UPLOADS") or UPLOADS),
             profile=profile,
             introspection=_choice(env, "JISHI_INTROSPECTION", policy),

@@ -31,10 +31,10 @@ class Stream:
     """What one subscription follows, as data: the transports may share one run among many.
 
     `look` gives what a newcomer is shown first, or None; it raises NotFound for what the viewer may
-    not see, and is asked for those who come back, too. `tell` gives the value of an event, None for
-    one that is not shown. A public stream tells everybody alike, what a guest may see. `merged`
-    names what an event only brings up to date: one that still waits gives way to the next of that
-    name; None for events that must all arrive.
+    not see, so it is asked for those who come back, too, and again before every event. `tell` gives
+    the value of an event, None for one that is not shown. A public stream tells everybody alike,
+    what a guest may see. `merged` names what an event only brings up to date: where too much waits,
+    it gives way to the next of that name; None for events that must all arrive.
     """
 
     topic: str
@@ -76,7 +76,8 @@ def stream(
 async def follow_stream(context: Context, stream: Stream, after: str | None) -> AsyncGenerator[Any]:
     """What the subscriber is told, from the cursor `after` on or with a first look."""
     place = position_after(context, stream.topic, after)
-    async with context.resources.bus.subscribe(stream.topic, after=place) as changes:
+    subscribe = context.resources.bus.subscribe
+    async with subscribe(stream.topic, after=place, merged=stream.merged) as changes:
         # subscribed first, so that no change falls between the look and the stream
         start = At(signed(context, stream.topic, changes.start))
         first = await stream.look(context, start)
@@ -93,9 +94,10 @@ async def follow_stream(context: Context, stream: Stream, after: str | None) -> 
 
 
 async def told(context: Context, stream: Stream, item: Item, at: At) -> Any:
-    """The value of one item of a stream's topic."""
+    """The value of one item of a stream's topic. Raises NotFound when it may be seen no more."""
     if isinstance(item, Gap):
         return StreamGap(cursor=at.cursor)
+    await stream.look(context, at)
     return await stream.tell(context, item.message, at)
 
 

@@ -144,11 +144,14 @@ class Entity(Node):
     """Base of types made from one table row; `visible_to` is their access rule.
 
     `cacheable` kinds are the catalogue: what a guest sees of them may be shown to other guests.
+    Common kinds, the catalogue among them, look to every shopper as they do to a guest where a
+    public stream tells of them.
     """
 
     row: strawberry.Private[Any]
     visible_to: ClassVar[VisibleTo]
     cacheable: ClassVar[bool]
+    is_common: ClassVar[bool]
 
     @classmethod
     def of(cls, row: Any) -> Self:
@@ -190,7 +193,11 @@ def declared_of(cls: type) -> dict[str, Declared]:
 
 
 def entity(
-    description: str, *, visible_to: VisibleTo, cacheable: bool = False
+    description: str,
+    *,
+    visible_to: VisibleTo,
+    cacheable: bool = False,
+    is_common: bool = False,
 ) -> Callable[[type[E]], type[E]]:
     """Makes a Node type out of a class of declared fields; `visible_to` is its access rule."""
 
@@ -204,6 +211,7 @@ def entity(
         made = strawberry.type(cls, description=description)
         made.visible_to = staticmethod(visible_to)
         made.cacheable = cacheable
+        made.is_common = cacheable or is_common
         ENTITIES[made.__name__] = made
         return made
 

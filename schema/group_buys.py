@@ -50,6 +50,7 @@ class GroupBuyActivityStatus(StrEnum):
 @entity(
     "拼团活动中一个规格的团购价。The group price of a SKU.",
     visible_to=group_buys.activity_skus_visible_to,
+    is_common=True,
 )
 class GroupBuyActivitySku(Entity):
     id: strawberry.ID = key()
@@ -57,7 +58,9 @@ class GroupBuyActivitySku(Entity):
     price: Money = computed("price_fen", by=Money.of, description="拼团价。Price in a group.")
 
 
-@entity("拼团活动。A group-buy activity.", visible_to=group_buys.activities_visible_to)
+@entity(
+    "拼团活动。A group-buy activity.", visible_to=group_buys.activities_visible_to, is_common=True
+)
 class GroupBuyActivity(Entity):
     id: strawberry.ID = key()
     title: str = column("标题。Title.")
@@ -82,7 +85,11 @@ class GroupBuyActivity(Entity):
     )
 
 
-@entity("拼团成员。A member of a group.", visible_to=group_buys.members_visible_to)
+@entity(
+    "拼团成员。A member of a group.",
+    visible_to=group_buys.members_visible_to,
+    is_common=True,
+)
 class GroupBuyMember(Entity):
     id: strawberry.ID = key()
     seat_no: int = column("座位号，1 是团长。Seat; the leader has 1.")
@@ -96,6 +103,7 @@ class GroupBuyMember(Entity):
 @entity(
     "拼团：几位消费者一起买同一商品。Several shoppers buying together.",
     visible_to=group_buys.visible_to,
+    is_common=True,
 )
 class GroupBuy(Entity):
     id: strawberry.ID = key()

@@ -30,7 +30,11 @@ from schema.refs import (
 strawberry.enum(RoomStatus, name="LiveRoomStatus", description="直播间状态。State of a room.")
 
 
-@entity("直播间的一条发言。A message of the audience.", visible_to=live_rooms.messages_visible_to)
+@entity(
+    "直播间的一条发言。A message of the audience.",
+    visible_to=live_rooms.messages_visible_to,
+    is_common=True,
+)
 class LiveMessage(Entity):
     id: strawberry.ID = key()
     seq: int = column("序号，从 1 连续。Counts from 1 in its room.")
@@ -41,7 +45,11 @@ class LiveMessage(Entity):
     created_at: datetime = column("时间。When.")
 
 
-@entity("直播间里的商品。Goods shown in a room.", visible_to=live_rooms.products_visible_to)
+@entity(
+    "直播间里的商品。Goods shown in a room.",
+    visible_to=live_rooms.products_visible_to,
+    is_common=True,
+)
 class LiveProduct(Entity):
     id: strawberry.ID = key()
     position: int = column("顺序。Place in the list.")
@@ -55,7 +63,11 @@ class LiveProduct(Entity):
     sku: SkuRef | None = one("sku_id", "Sku", "规格。The SKU.")
 
 
-@entity("直播间。A live-stream room.", visible_to=live_rooms.visible_to)
+@entity(
+    "直播间。A live-stream room.",
+    visible_to=live_rooms.visible_to,
+    is_common=True,
+)
 class LiveRoom(Entity):
     id: strawberry.ID = key()
     title: str = column("标题。Title.")

@@ -143,6 +143,7 @@ async def served(
 ) -> AsyncGenerator[Server]:
     """The application with DEV sign-in and a scripted engine, and a `Mall` over its resources."""
     settings.setdefault("sign_ins_per_minute", 10_000)  # all tests of a file share an address
+    settings.setdefault("metrics", True)
     given = Settings(database_url=database_url, is_dev=True, model="none", **settings)
     app = create_app(given, engine=engine or ScriptedEngine(), payments=payments)
     port = free_port()
@@ -166,9 +167,43 @@ async def served(
         await running
 
 
+@dataclass
+class Process:
+    """`jishi serve` in a process of its own."""
+
+    url: str
+    log: Path
+    running: subprocess.Popen[bytes]
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def kill(self) -> None:
+        """Ends it where it stands, as a lost machine would."""
+        self.running.kill()
+        self.running.wait(15)
+
+    def stop(self) -> None:
+        """Lets it end, unless it was killed; it must not have broken anywhere."""
+        if self.running.poll() is None:
+            self.running.terminate()
+            status = self.running.wait(15)
+            # uvicorn stops, then ends as it was told
+            assert status == -signal.SIGTERM, self.log.read_text()
+        assert "Traceback" not in self.log.read_text(), self.log.read_text()
+
+
 @contextmanager
 def process(database_url: str, folder: Path, **settings: str) -> Generator[str]:
     """`jishi serve` in `folder`, with `JISHI_...` settings by their short names; its address."""
+    with running(database_url, folder, **settings) as one:
+        yield one.url
+
+
+@contextmanager
+def running(database_url: str, folder: Path, **settings: str) -> Generator[Process]:
+    """Like `process`, to be killed."""
     port = free_port()
     env = {
         **os.environ,
@@ -184,23 +219,20 @@ def process(database_url: str, folder: Path, **settings: str) -> Generator[str]:
     with log.open("wb") as output:
         command = [sys.executable, "-m", "app.cli", "serve"]
         server = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=output)
-        try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(url, server, log)
-            yield url
-        finally:
-            server.terminate()
-            status = server.wait(15)
-    assert status == -signal.SIGTERM, log.read_text()  # uvicorn stops, then ends as it was told
-    assert "Traceback" not in log.read_text(), log.read_text()
+    one = Process(f"http://127.0.0.1:{port}", log, server)
+    try:
+        _wait(one)
+        yield one
+    finally:
+        one.stop()
 
 
-def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(one: Process) -> None:
     until = time.monotonic() + 60
     while time.monotonic() < until:
-        assert server.poll() is None, log.read_text()
+        assert one.running.poll() is None, one.log.read_text()
         try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
+            if httpx.get(f"{one.url}/readyz").status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.1)

@@ -17,9 +17,12 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from app.auth import Role, Viewer
+from app.bus import Lagging
 from app.context import Context, Place, Resources
+from app.edge.channels import Channels
 from app.edge.documents import Documents
 from app.edge.gate import Gate, address_of
+from app.edge.gauges import Gauges
 from app.edge.leases import STREAMS_PER_USER, Bounds
 from app.edge.multipart import MultipartSubscription
 from app.edge.negotiation import Accepted, Media, accepted
@@ -36,9 +39,9 @@ from app.edge.response_cache import ResponseCache
 from app.edge.results import Result, failure, masked, payload_of, status_of, unexecuted
 from app.edge.sockets import SocketHandler, TextAdapter
 from app.edge.sse import ServerSentEvents
-from app.edge.streams import Wire, follow
+from app.edge.streams import Wire, alone, follow, together
 from app.errors import InvalidToken, Locale, RateLimited, RequestError
-from app.graphql import MallSchema
+from app.graphql import Followed, MallSchema
 from app.plan import Pointers
 from resolvers.loaders import Loaders
 
@@ -83,6 +86,8 @@ class Endpoint(GraphQL[Context, None]):
         self._deadline = schema.deadline
         self.persisted = persisted
         self.bounds = Bounds()
+        self.gauges = Gauges()
+        self.channels = Channels(resources, self.gauges)
         self._resources, self._cache = resources, cache
         age = f"public, max-age={int(cache.ttl_s)}".encode()
         self._public: Headers = ((b"cache-control", age), (b"vary", _VARY))
@@ -190,7 +195,12 @@ class Endpoint(GraphQL[Context, None]):
                 context_value=context,
                 operation_name=operation.name,
             )
-            await follow(results, _WIRES[media.stream], context, scope, receive, send)
+            if isinstance(results, Followed):
+                parts = together(results, self.channels, lambda: masked(Lagging(), locale))
+            else:
+                parts = alone(results, context)
+            with self.gauges.streams.track_inprogress():
+                await follow(parts, _WIRES[media.stream], context, scope, receive, send)
 
     async def _executed(self, text: str, operation: Operation, context: Context) -> Result:
         try:

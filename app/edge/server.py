@@ -1,18 +1,28 @@
 """uvicorn as we run it: bounded frames, pings, peers that neither send nor take, a quick end."""
 
+import asyncio
 import socket
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from app.edge.streams import STOPPING
 from app.settings import Settings
 
+DIRECT = "jishi.frames"  # among the extensions of a websocket's scope
+DRAIN = "drain"  # in the state of the application: awaited before it ends
+RESTART, RETRY_MS = 1012, 1000
+_DRAIN_S = 3.0
+_UNSENT = 64 * 1024  # bytes that wait in the kernel of what a peer does not take; else megabytes
+_TEXT, _SHORT, _LONG = 0x81, 126, 1 << 16
 _TICKS = 20  # of 0.1 s between two looks at the connections
 
 
@@ -30,7 +40,43 @@ _USUAL = Patience()
 
 
 class Frames(WebSocketsSansIOProtocol):
-    """Hands on text that is not UTF-8 as bytes: a wrong frame, and not a fault of ours to log."""
+    """Takes whole messages past ASGI, for those that go to many sockets, and tells of room.
+
+    Text that is not UTF-8 is handed on as bytes: a wrong frame, and not a fault of ours to log.
+    """
+
+    drained: Callable[[], None] | None = None  # called when a peer that was behind takes again
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope["extensions"][DIRECT] = cast("Any", self)
+
+    def write(self, message: bytes) -> bool:
+        if not self.writable.is_set():
+            return False
+        self.press(message)
+        return True
+
+    def press(self, message: bytes) -> None:
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(_text_frame(message))
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.drained is not None:
+            self.drained()
+
+    def shutdown(self) -> None:
+        """Tells a client that comes back by itself that it may, and when."""
+        if self.handshake_complete and not self.close_sent:
+            self.stop_keepalive()
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": RESTART})
+            self.conn.send_close(RESTART, f"retry: {RETRY_MS}")
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def send_receive_event_to_app(self) -> None:
         if self.curr_msg_data_type == "text":
@@ -50,7 +96,15 @@ class Server(uvicorn.Server):
         self._waiting: dict[tuple[Any, Any], float] = {}  # since when, by connection and request
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends the streams over HTTP first, which would hold up the end until it is enforced."""
+        """Lets events that are being told arrive, and ends the streams over HTTP.
+
+        These would hold up the end until it is enforced.
+        """
+        for one in self.servers:
+            one.close()  # no connection comes any more
+        if DRAIN in self.lifespan.state:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.lifespan.state[DRAIN](), _DRAIN_S)
         stopping = self.lifespan.state.get(STOPPING)
         if stopping is not None:
             stopping.set()
@@ -84,6 +138,16 @@ class Server(uvicorn.Server):
         return self._patience.body_s if cycle.more_body else None
 
 
+def _text_frame(message: bytes) -> bytes:
+    """A whole text message as a server sends it (RFC 6455, 5.2): final, not masked."""
+    size = len(message)
+    if size < _SHORT:
+        return bytes((_TEXT, size)) + message
+    if size < _LONG:
+        return bytes((_TEXT, _SHORT)) + size.to_bytes(2) + message
+    return bytes((_TEXT, _SHORT + 1)) + size.to_bytes(8) + message
+
+
 def configured(
     app: ASGIApp, settings: Settings, patience: Patience = _USUAL, **differences: Any
 ) -> uvicorn.Config:
@@ -107,14 +171,15 @@ def configured(
 
 
 def impatient(listening: socket.socket, patience: Patience = _USUAL) -> socket.socket:
-    """Lets the kernel drop connections whose peer takes nothing; accepted ones inherit it.
+    """Lets the kernel drop connections whose peer takes nothing, and hold little for slow ones.
 
-    Only the kernel sees whether bytes arrive, and it also counts for connections that we have
-    closed already but that still hold what the peer has not taken.
+    Accepted connections inherit both. Only the kernel sees whether bytes arrive, and it also counts
+    for connections that we have closed already but that still hold what the peer has not taken.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
         stalled_ms = int(patience.stalled_s * 1000)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, stalled_ms)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
     return listening
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import ExitStack, aclosing, nullcontext, suppress
 from typing import Any, Protocol, cast
 
 import orjson
@@ -15,13 +15,20 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     Operation,
 )
 
+from app.bus import Lagging
 from app.context import Context
+from app.edge.channels import Channel, Channels
+from app.edge.gauges import Gauges
 from app.edge.leases import PER_SOCKET, PER_USER, Bounds, ended
+from app.edge.operations import Operation as Asked
 from app.edge.operations import operation_of
 from app.edge.persisted import Persisted
 from app.edge.refusals import BadRequest, TooManyStreams
-from app.edge.results import failure
+from app.edge.results import failure, masked
+from app.edge.seats import SocketSeat
+from app.edge.server import DIRECT, Frames
 from app.errors import InvalidToken, RequestError
+from app.graphql import Followed
 
 UNAUTHORISED, FORBIDDEN, DUPLICATE, TOO_MANY = 4401, 4403, 4409, 4429
 _TYPES = {"connection_init", "ping", "pong", "subscribe", "complete"}
@@ -51,6 +58,26 @@ class Shared(Protocol):
 
     persisted: Persisted
     bounds: Bounds
+    gauges: Gauges
+    channels: Channels
+
+
+class _Operation(Operation[Context, None]):
+    """An operation that may sit in a channel: then nothing runs for it alone."""
+
+    __slots__ = ("channel", "seat")
+    channel: Channel | None
+    seat: SocketSeat | None
+
+    def __init__(self, handler: "SocketHandler", key: str, text: str, asked: Asked) -> None:
+        super().__init__(handler, key, text, asked.variables, asked.name)
+        self.channel, self.seat = None, None
+
+    def leave(self) -> None:
+        if self.seat is not None:
+            self.seat.close()
+            if self.channel is not None:
+                self.channel.leave(self.seat)
 
 
 class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
@@ -65,6 +92,10 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
     def on_request_accepted(self) -> None:
         self._held = ExitStack()
         self._ending: asyncio.Task[None] | None = None
+        self._frames: Frames | None = self.websocket.ws.scope.get("extensions", {}).get(DIRECT)
+        if self._frames is not None:
+            self._frames.drained = self._drained
+        self._held.enter_context(self.shared.gauges.sockets.track_inprogress())
         super().on_request_accepted()
 
     async def shutdown(self) -> None:
@@ -113,10 +144,16 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
         except RequestError as refused:
             await self._refuse(key, self._error(refused))
             return
-        operation = Operation(self, key, text, asked.variables, asked.name)
+        operation = _Operation(self, key, text, asked)
         operation.task = asyncio.create_task(self.run_operation(operation))
         operation.task.add_done_callback(self._task_done)
         self.operations[key] = operation
+
+    async def cleanup_operation(self, operation_id: str) -> None:
+        operation = self.operations.get(operation_id)
+        await super().cleanup_operation(operation_id)
+        if isinstance(operation, _Operation):
+            operation.leave()
 
     async def run_operation(self, operation: Operation[Context, None]) -> None:
         try:
@@ -127,13 +164,48 @@ class SocketHandler(BaseGraphQLTransportWSHandler[Context, None]):
                 operation_name=operation.operation_name,
             )
             async with aclosing(results):
-                await self._send_result_stream(operation, results)
+                if await self._is_seated(operation, results):
+                    return
+                is_stream = isinstance(results, Followed)
+                streams = self.shared.gauges.streams
+                with streams.track_inprogress() if is_stream else nullcontext():
+                    await self._send_result_stream(operation, results)
             await operation.send_operation_message({"id": operation.id, "type": "complete"})
         except WebSocketDisconnected:
             self.operations.pop(operation.id, None)
         except Exception as bug:  # noqa: BLE001  masked and logged like that of a field
             with suppress(WebSocketDisconnected):
                 await operation.send_initial_errors([self._error(bug)])
+
+    async def _is_seated(self, operation: Operation[Context, None], results: object) -> bool:
+        """Seats an operation whose events many are told; its frames go out from the channel."""
+        shared, frames = self.shared, self._frames
+        if frames is None or not isinstance(results, Followed):
+            return False
+        assert isinstance(operation, _Operation)
+        operation.seat = SocketSeat(
+            frames,
+            operation.id,
+            lagging=lambda: masked(Lagging(), self.context.viewer.locale),
+            over=lambda: self._forget(operation),
+            gauges=shared.gauges,
+        )
+        operation.channel = await shared.channels.join(results, operation.seat)
+        if operation.channel is None:
+            operation.seat.close()
+            operation.seat = None
+        return operation.seat is not None
+
+    def _forget(self, operation: _Operation) -> None:
+        """The stream has told its end; its id may be used again."""
+        operation.completed = True
+        self.operations.pop(operation.id, None)
+        operation.leave()
+
+    def _drained(self) -> None:
+        for operation in list(self.operations.values()):
+            if isinstance(operation, _Operation) and operation.seat is not None:
+                operation.seat.drained()
 
     async def _end_in_time(self) -> None:
         """Ends all operations when the token does; a client that comes back brings another."""

@@ -21,9 +21,9 @@ class ServerSentEvents:
     leaving = b"retry: 1000\n\n"
     ending = b"event: complete\ndata:\n\n"  # without data browsers drop an event
 
-    def part(self, payload: dict[str, Any], cursor: str | None) -> bytes:
+    def part(self, body: bytes, cursor: str | None) -> bytes:
         place = b"" if cursor is None else b"id: " + cursor.encode() + b"\n"
-        return place + b"event: next\ndata: " + orjson.dumps(payload) + b"\n\n"
+        return place + b"event: next\ndata: " + body + b"\n\n"
 
     def last(self, errors: list[dict[str, Any]]) -> bytes:
-        return self.part({"errors": errors}, None)
+        return self.part(orjson.dumps({"errors": errors}), None)

@@ -1,17 +1,21 @@
 """A stream over HTTP: results as they come, signs of life between them, an end in time."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+import orjson
 from starlette.types import Receive, Scope, Send
 from strawberry.schema.schema import StreamResult
 
 from app.context import Context
+from app.edge.channels import Channels
 from app.edge.leases import ended
-from app.edge.results import failure, payload_of
+from app.edge.results import Result, failure, payload_of
+from app.edge.seats import Part, StreamSeat
 from app.errors import InvalidToken
+from app.graphql import Followed
 
 STOPPING = "stopping"  # in the state of the application: an event, set before it ends
 
@@ -28,8 +32,8 @@ class Wire(Protocol):
     ending: bytes
     leaving: bytes  # where a server stops: the stream is not over, the caller comes back
 
-    def part(self, payload: dict[str, Any], cursor: str | None) -> bytes:
-        """One result; `cursor` is the place from which the caller can come back."""
+    def part(self, body: bytes, cursor: str | None) -> bytes:
+        """One result as JSON; `cursor` is the place from which the caller can come back."""
         ...
 
     def last(self, errors: list[dict[str, Any]]) -> bytes:
@@ -38,7 +42,7 @@ class Wire(Protocol):
 
 
 async def follow(
-    results: StreamResult,
+    parts: AsyncGenerator[Part],
     wire: Wire,
     context: Context,
     scope: Scope,
@@ -49,7 +53,7 @@ async def follow(
     headers = [(name.encode(), value.encode()) for name, value in wire.headers.items()]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await _write(send, wire.opening)
-    sending = asyncio.create_task(_send_all(results, wire, context, send))
+    sending = asyncio.create_task(_send_all(parts, wire, context, send))
     gone = asyncio.create_task(_gone(receive))
     over = asyncio.create_task(ended(context))
     stopping = asyncio.create_task(_stopping(scope))
@@ -74,12 +78,35 @@ async def follow(
             await _stopped(task)
 
 
-async def _send_all(results: StreamResult, wire: Wire, context: Context, send: Send) -> None:
+async def alone(results: StreamResult, context: Context) -> AsyncGenerator[Part]:
+    """The results of a run that is one caller's own."""
+    async with aclosing(results):
+        async for result in results:
+            cursor = None if context.place is None else context.place.last
+            yield Part(orjson.dumps(payload_of(cast("Result", result))), cursor)
+
+
+async def together(
+    followed: Followed, channels: Channels, lagging: Callable[[], bytes]
+) -> AsyncGenerator[Part]:
+    """The events of a run that many share; of its own run where it cannot be shared."""
+    seat = StreamSeat(lagging=lagging, gauges=channels.gauges)
+    channel = await channels.join(followed, seat)
+    parts = seat.parts() if channel is not None else alone(followed, followed.context)
     try:
-        async with aclosing(results):
-            async for result in results:
-                cursor = None if context.place is None else context.place.last
-                await _write(send, wire.part(payload_of(result), cursor))  # type: ignore[arg-type]
+        async with aclosing(parts):
+            async for part in parts:
+                yield part
+    finally:
+        if channel is not None:
+            channel.leave(seat)
+
+
+async def _send_all(parts: AsyncGenerator[Part], wire: Wire, context: Context, send: Send) -> None:
+    try:
+        async with aclosing(parts):
+            async for part in parts:
+                await _write(send, wire.part(part.body, part.cursor))
     except Exception as bug:  # noqa: BLE001  masked and logged like that of a field
         await _write(send, wire.last([dict(failure(bug, context.viewer.locale).formatted)]))
 

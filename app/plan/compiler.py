@@ -74,6 +74,7 @@ class Compiler:
     loads: list[Load] = field(default_factory=list)
     arguments: list[FieldArguments] = field(default_factory=list)
     is_live: bool = False
+    is_common: bool = True
 
     # where rows come from
 
@@ -119,6 +120,7 @@ class Compiler:
             self.levels.append([])
         self.levels[depth].append(frame)
         self.is_live = self.is_live or not load.entity.cacheable
+        self.is_common = self.is_common and load.entity.is_common
         declared = declared_of(load.entity)
         for one in picked:
             if one.name == "__typename":

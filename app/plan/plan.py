@@ -86,7 +86,7 @@ class Plan:
         self, variables: Mapping[str, Any] | None, context: Context, *, may_keep: bool = True
     ) -> Answer:
         """The answer of a query or a mutation as bytes, errors and all; tagged if `may_keep`."""
-        return await self._run(variables, context, self._answer, may_keep=may_keep)
+        return await self._run(variables, context, self.answered, may_keep=may_keep)
 
     async def executed(self, variables: Mapping[str, Any] | None, context: Context) -> Outcome:
         """Data and errors of a query or a mutation."""
@@ -191,7 +191,7 @@ class Plan:
             self.schema.process_errors(made.errors, told)  # type: ignore[arg-type]
         return made
 
-    def _answer(self, context: Context, made: Outcome) -> Answer:
+    def answered(self, context: Context, made: Outcome) -> Answer:
         if not made.errors:
             tags = None if made.tags is None else frozenset(made.tags)
             return Answer(orjson.dumps({"data": made.data}), tags)

@@ -13,14 +13,29 @@ class OutboxRow(SQLModel, table=True):
     """An event of a committed change; `published_at` is empty until the bus has it."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_published_at_id", "published_at", "id"),)
+    __table_args__ = (
+        Index("ix_outbox_published_at_id", "published_at", "id"),
+        UniqueConstraint("topic", "seq"),
+    )
 
     id: int = key()
     topic: str
+    seq: int
     kind: str
     payload: dict[str, Any] = document()
     created_at: datetime = instant()
     published_at: datetime | None = instant(default=None, nullable=True)
+
+
+class TopicRow(SQLModel, table=True):
+    """How far a topic had counted when its oldest events were dropped."""
+
+    __tablename__ = "topics"
+    __table_args__ = (UniqueConstraint("topic"),)
+
+    id: int = key()
+    topic: str
+    seq: int
 
 
 class IdempotencyRow(SQLModel, table=True):

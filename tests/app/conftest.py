@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from app.bus import Bus, MemoryBus
+from app.redis_bus import RedisBus
+from tests.app.hearing import emptied
 from tests.serving import Server, free_port, served
 
 
@@ -34,6 +38,33 @@ def redis_url() -> Generator[str]:
         finally:
             server.terminate()
             server.wait(10)
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.redis)])
+async def bus(request: pytest.FixtureRequest) -> AsyncGenerator[Bus]:
+    one: Bus
+    if request.param == "memory":
+        one = MemoryBus()
+    else:
+        one = RedisBus(await emptied(request.getfixturevalue("redis_url")))
+    await one.open()
+    yield one
+    await one.close()
+
+
+@pytest.fixture
+async def processes(redis_url: str) -> AsyncGenerator[Callable[[], Awaitable[RedisBus]]]:
+    """Opens one more bus over the same Redis, as another process would."""
+    await emptied(redis_url)
+    async with AsyncExitStack() as stack:
+
+        async def opened() -> RedisBus:
+            one = RedisBus(redis_url)
+            await one.open()
+            stack.push_async_callback(one.close)
+            return one
+
+        yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -1,94 +1,14 @@
 """One contract for both buses: order, history, loud gaps, and publishers that never wait."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
 
 import pytest
 from redis.asyncio import Redis
 
-from app.bus import (
-    HISTORY,
-    QUEUE,
-    Bus,
-    BusDown,
-    Delivery,
-    Gap,
-    Item,
-    Lagging,
-    MemoryBus,
-    Message,
-    Subscription,
-)
+from app.bus import HISTORY, QUEUE, Bus, BusDown, Delivery, Gap, Lagging, MemoryBus, Message
 from app.redis_bus import RedisBus
-
-BUSES = ["memory", pytest.param("redis", marks=pytest.mark.redis)]
-
-
-@pytest.fixture(params=BUSES)
-async def bus(request: pytest.FixtureRequest) -> AsyncGenerator[Bus]:
-    one: Bus
-    if request.param == "memory":
-        one = MemoryBus()
-    else:
-        one = RedisBus(await emptied(request.getfixturevalue("redis_url")))
-    await one.open()
-    yield one
-    await one.close()
-
-
-@pytest.fixture
-async def processes(redis_url: str) -> AsyncGenerator[Callable[[], Awaitable[RedisBus]]]:
-    """Opens one more bus over the same Redis, as another process would."""
-    await emptied(redis_url)
-    async with AsyncExitStack() as stack:
-
-        async def opened() -> RedisBus:
-            one = RedisBus(redis_url)
-            await one.open()
-            stack.push_async_callback(one.close)
-            return one
-
-        yield opened
-
-
-async def emptied(url: str) -> str:
-    redis = Redis.from_url(url)
-    await redis.flushall()
-    await redis.aclose()
-    return url
-
-
-async def publish(bus: Bus, *numbers: int, topic: str = "room:1") -> None:
-    for number in numbers:
-        await bus.publish(Message(topic, "Counted", {"n": number}, outbox_id=number))
-
-
-async def take(subscription: Subscription, count: int) -> list[Item]:
-    """The next `count` items; fails when they do not come within five seconds."""
-    items: list[Item] = []
-    async with asyncio.timeout(5):
-        async for item in subscription:
-            items.append(item)
-            if len(items) == count:
-                return items
-    raise AssertionError(f"the stream ended after {items}")
-
-
-async def numbers(subscription: Subscription, count: int) -> list[int]:
-    return [number_of(item) for item in await take(subscription, count)]
-
-
-def number_of(item: Item) -> int:
-    assert isinstance(item, Delivery)
-    number: int = item.message.payload["n"]
-    return number
-
-
-async def nothing_more(subscription: Subscription) -> bool:
-    """Is nothing waiting, now that a last event of another topic has come through?"""
-    await asyncio.sleep(0.05)
-    return not subscription.queue
+from tests.app.hearing import emptied, nothing_more, number_of, numbers, publish, take
 
 
 async def test_events_of_a_topic_come_in_order_and_whole(bus: Bus) -> None:

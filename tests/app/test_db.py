@@ -33,10 +33,10 @@ class Broken(MemoryBus):
 
     is_down = True
 
-    async def publish(self, message: Message) -> None:
+    async def publish(self, message: Message) -> bool:
         if self.is_down:
             raise BusDown
-        await super().publish(message)
+        return await super().publish(message)
 
 
 async def test_a_unit_that_ends_well_is_kept(any_mall: Mall) -> None:
@@ -66,7 +66,9 @@ async def test_events_leave_after_the_commit_and_stand_in_the_outbox(any_mall: M
             assert list(events.queue) == []
         (told,) = events.queue
         (row,) = await any_mall.rows(OutboxRow)
-        assert told.message == Message(MOVED.topic, "OrderMoved", MOVED.payload(), row.id)  # type: ignore[union-attr]
+        assert told.message == Message(  # type: ignore[union-attr]
+            MOVED.topic, "OrderMoved", MOVED.payload(), outbox_id=row.id, seq=1
+        )
         assert row.published_at is None
     await any_mall.database.mark_published()
     (row,) = await any_mall.rows(OutboxRow)

@@ -63,6 +63,7 @@ def test_a_flag_can_be_said_in_words(value: str) -> None:
         ("JISHI_PROFILE", "staging"),
         ("JISHI_INTROSPECTION", "sometimes"),
         ("JISHI_PLAYGROUND", "maybe"),
+        ("JISHI_METRICS", "maybe"),
         ("JISHI_ORIGINS", "*"),
         ("JISHI_ORIGINS", "https://shop.example,null"),
         ("JISHI_RATE_SHARE", "much"),

@@ -1,0 +1,1 @@
+"""One live room and its audience: what a message costs, how late it comes, who is slow."""

@@ -1,0 +1,116 @@
+"""A room on air, whose host and audience work through the network; what it has told is counted."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from app.auth import Role, Tokens
+from app.bus import MemoryBus
+from app.clock import utc_now
+from app.db import Database
+from app.events import live_room_topic
+from app.tables.live_rooms import LiveProductRow
+from app.tables.outbox import OutboxRow
+from tests.factories import Mall
+from tests.serving import gid
+
+SECRET = "s" * 32  # of all servers of a test, so that they read each other's tokens and cursors
+PIN = """mutation($room: ID!, $product: ID) {
+  answer: pinLiveProduct(input: {roomId: $room, liveProductId: $product}) { __typename } }"""
+LIKE = """mutation($room: ID!) {
+  answer: likeLiveRoom(input: {roomId: $room, count: 1}) { __typename } }"""
+START = """mutation($room: ID!) {
+  answer: startLiveRoom(input: {roomId: $room}) { __typename } }"""
+
+
+@dataclass
+class Room:
+    """One room in one database."""
+
+    mall: Mall
+    key: int
+    product: int
+    token: str  # of its host
+    url: str
+    turns: Any = field(default_factory=itertools.count)
+
+    @property
+    def id(self) -> str:
+        return gid("LiveRoom", self.key)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Of a server for this room."""
+        return {"secret": SECRET, "rate_share": "0"}
+
+    async def told(self) -> list[int]:
+        """The numbers of all its events, as they were committed."""
+        rows = await self.mall.rows(OutboxRow, topic=live_room_topic(self.key))
+        return sorted(row.seq for row in rows)
+
+    async def pin(self, client: httpx.AsyncClient) -> None:
+        """Shows the product, or none, in turn: one event. A room that was paused goes on."""
+        turn = next(self.turns)
+        product = gid("LiveProduct", self.product) if turn % 2 else None
+        while await self._ask(client, PIN, product=product) != "LiveRoom":
+            await self._ask(client, START)
+
+    async def like(self, client: httpx.AsyncClient) -> None:
+        while await self._ask(client, LIKE) != "LiveRoom":
+            await self._ask(client, START)
+
+    async def pins(self, client: httpx.AsyncClient, count: int) -> None:
+        for _ in range(count):
+            await self.pin(client)
+
+    async def _ask(self, client: httpx.AsyncClient, query: str, **variables: Any) -> str:
+        body = {"query": query, "variables": {"room": self.id, **variables}}
+        headers = {"authorization": f"Bearer {self.token}"}
+        answer = (await client.post("/graphql", json=body, headers=headers)).json()
+        assert "errors" not in answer, answer
+        kind: str = answer["data"]["answer"]["__typename"]
+        return kind
+
+
+@asynccontextmanager
+async def on_air(url: str) -> AsyncGenerator[Room]:
+    """A room on air in the migrated database at `url`, its host signed in."""
+    bus = MemoryBus()
+    database = Database(url, bus=bus)
+    mall = Mall(database, bus, utc_now)  # type: ignore[arg-type]
+    host = await mall.account(Role.DISTRIBUTOR)
+    product = await mall.product()
+    key = await mall.live_room({product.sku_id: 2500}, host_id=host.account_id)
+    (shown,) = await mall.rows(LiveProductRow, room_id=key)
+    token = Tokens(SECRET, utc_now).issue(host)
+    yield Room(mall, key, shown.id, token, url)
+    await database.close()
+
+
+@asynccontextmanager
+async def published(
+    room: Room, *urls: str, hands: int = 2, pause_s: float = 0.01
+) -> AsyncGenerator[None]:
+    """While the block lasts, `hands` callers for each server pin and like as fast as it answers."""
+    stop = asyncio.Event()
+
+    async def work(client: httpx.AsyncClient) -> None:
+        while not stop.is_set():
+            await room.pin(client)
+            await room.like(client)
+            await asyncio.sleep(pause_s)
+
+    clients = [httpx.AsyncClient(base_url=url, timeout=20) for url in urls]
+    working = [asyncio.create_task(work(client)) for client in clients for _ in range(hands)]
+    try:
+        yield
+    finally:
+        stop.set()
+        await asyncio.gather(*working)
+        for client in clients:
+            await client.aclose()
