@@ -16,20 +16,13 @@ def own_stream(topic: str, tell: Tell) -> Stream:
     """A stream that says StreamOpened at once, so that even who has seen nothing yet can resume.
 
     Whoever queries after that and then takes what the stream tells misses nothing. Whether the
-    viewer still holds the role is asked at every event: its session may have ended elsewhere.
+    viewer still holds the role is looked at before every event: its session may have ended
+    elsewhere.
     """
-
-    async def look(context: Context, at: At) -> StreamOpened:
-        await _check(context)
-        return StreamOpened(cursor=at.cursor)
-
-    async def checked(context: Context, message: Message, at: At) -> Any:
-        await _check(context)
-        return await tell(context, message, at)
-
-    return Stream(topic, look, checked)
+    return Stream(topic, _look, tell)
 
 
-async def _check(context: Context) -> None:
+async def _look(context: Context, at: At) -> StreamOpened:
     viewer = context.viewer
     await context.resources.database.look(lambda db: accounts.check_held(db, viewer))
+    return StreamOpened(cursor=at.cursor)

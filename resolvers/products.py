@@ -98,14 +98,23 @@ class ProductSubscription:
             return update
 
         async def tell(context: Context, message: Message, at: At) -> StockUpdate | None:
-            changed = followed.intersection(message.payload["sku_ids"])
-            return await _levels(context, changed, at) if changed else None
+            return await _levels(context, changed(message), at)
+
+        def changed(message: Message) -> frozenset[int]:
+            return followed.intersection(message.payload["sku_ids"])
 
         def merged(message: Message) -> str:
-            # an event is as good as a later one about the same SKUs: both are told from the stock
-            return repr(sorted(followed.intersection(message.payload["sku_ids"])))
+            # as good as a later event about the same SKUs: both are told from the stock as it is
+            return repr(sorted(changed(message)))
 
-        return Stream(STOCK, look, tell, is_public=True, merged=merged)
+        return Stream(
+            STOCK,
+            look,
+            tell,
+            is_public=True,
+            merged=merged,
+            wanted=lambda message: not followed.isdisjoint(message.payload["sku_ids"]),
+        )
 
 
 async def _levels(context: Context, keys: Collection[int], at: At) -> StockUpdate | None:
