@@ -1,7 +1,7 @@
 """What subscriptions share: what a stream is, signed cursors of its topic, and what a gap is."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any
@@ -16,6 +16,10 @@ from schema.fields import USUAL, Price
 
 STREAM = "jishi.stream"
 """Where the metadata of a subscription's strawberry field keeps its function."""
+
+
+def _nothing() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Stream:
     the value of an event, None for one that is not shown. A public stream tells everybody alike,
     what a guest may see. `merged` names what an event only brings up to date: where too much waits,
     it gives way to the next of that name; None for events that must all arrive. `wanted` says which
-    events of the topic concern the stream, where others may share it.
+    events of the topic concern the stream, where others may share it. `attend` is told of everybody
+    who begins to follow, and gives what is called when they leave.
     """
 
     topic: str
@@ -44,6 +49,7 @@ class Stream:
     is_public: bool = False
     merged: Callable[[Message], str | None] = lambda _message: None
     wanted: Callable[[Message], bool] | None = None
+    attend: Callable[[Context], Callable[[], None]] = lambda _context: _nothing
 
 
 def stream(
@@ -85,16 +91,18 @@ async def follow_stream(context: Context, stream: Stream, after: str | None) -> 
         # subscribed first, so that no change falls between the look and the stream
         start = At(signed(context, stream.topic, changes.start))
         first = await stream.look(context, start)
-        if place is None and first is not None:
-            context.reached(start.cursor)
-            yield first
-        async for item in changes:
-            context.look_again()
-            at = place_of(context, stream.topic, item)
-            value = await told(context, stream, item, at)
-            if value is not None:
-                context.reached(at.cursor)
-                yield value
+        with ExitStack() as attending:
+            attending.callback(stream.attend(context))
+            if place is None and first is not None:
+                context.reached(start.cursor)
+                yield first
+            async for item in changes:
+                context.look_again()
+                at = place_of(context, stream.topic, item)
+                value = await told(context, stream, item, at)
+                if value is not None:
+                    context.reached(at.cursor)
+                    yield value
 
 
 async def told(context: Context, stream: Stream, item: Item, at: At) -> Any:

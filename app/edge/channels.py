@@ -43,7 +43,7 @@ class Channel:
     ) -> None:
         self._stream, self._telling, self._guest = stream, telling, guest
         self._gauges, self._over = gauges, over
-        self._live: dict[Seat, None] = {}
+        self._live: dict[Seat, Callable[[], None]] = {}  # with what is called when it leaves
         self._joining: dict[Seat, list[tuple[Item, Part]]] = {}  # with what has come meanwhile
         self._known: OrderedDict[Position, Part | None] = OrderedDict()
         self._place: Position = "", ""  # of the last event that the seats were told
@@ -53,7 +53,7 @@ class Channel:
         gauges.channels.inc()
         self._run = asyncio.create_task(self._follow(), name=f"channel {stream.topic}")
 
-    async def join(self, seat: Seat, after: Position | None) -> None:
+    async def join(self, seat: Seat, after: Position | None, follower: Context) -> None:
         """Seats a follower with a first look, or with what it has missed since `after`.
 
         Raises what the look raises.
@@ -76,11 +76,12 @@ class Channel:
         for item, part in meanwhile:
             if last is None or is_after(item, (last.epoch, last.position)):
                 seat.take(part)
-        self._live[seat] = None
+        self._live[seat] = self._stream.attend(follower)
 
     def leave(self, seat: Seat) -> None:
         """Forgets a follower; without any the run ends."""
-        self._live.pop(seat, None)
+        if (left := self._live.pop(seat, None)) is not None:
+            left()
         self._joining.pop(seat, None)
         if not self._live and not self._joining:
             self._over()
@@ -178,9 +179,11 @@ class Channel:
                 seat.take(part)
 
     def _end(self, last: Part) -> None:
-        seats = [*self._live, *self._joining]
+        seats, all_left = [*self._live, *self._joining], list(self._live.values())
         self._live.clear()
         self._joining.clear()
+        for left in all_left:
+            left()
         for seat in seats:
             seat.take(last)
 
@@ -213,7 +216,7 @@ class Channels:
                 return None
             after = position_after(followed.context, stream.topic, telling.after)
             channel = self._channel(followed, stream, telling, guest)
-            await channel.join(seat, after)
+            await channel.join(seat, after, followed.context)
         except MallError:
             return None
         return channel
