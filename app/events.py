@@ -50,12 +50,18 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class GroupBuyChanged(Event):
-    """`cause`: HELD, JOINED, RELEASED, FILLED, EXPIRED."""
+    """The group as the change left it, of one transaction with it; `expires_at` is ISO 8601.
+
+    `cause`: HELD, OPENED, JOINED, RELEASED, LEADER_CHANGED, FILLED, EXPIRED, STOPPED.
+    """
 
     group_buy_id: int
     cause: str
+    status: str
+    size: int
     held: int
     paid: int
+    expires_at: str
 
     @property
     def topic(self) -> str:

@@ -1,15 +1,18 @@
 """Root fields of 拼团: lists, opening, joining, and the stream of one group."""
 
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
 from app import ids
+from app.auth import Role
 from app.bus import Message
 from app.context import Context, Info
 from app.errors import NotFound
 from app.events import group_buy_topic
-from app.services import group_buys
+from app.rules.group_buys import GroupBuyStatus
+from app.services import group_buys, group_buys_end, group_buys_leave
 from resolvers.addresses import address_of
 from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
@@ -25,8 +28,12 @@ from schema.group_buys import (
     GroupBuyUpdate,
     JoinGroupBuyInput,
     JoinGroupBuyResult,
+    LeaveGroupBuyInput,
+    LeaveGroupBuyResult,
     OpenGroupBuyInput,
     OpenGroupBuyResult,
+    StopGroupBuyActivityInput,
+    StopGroupBuyActivityResult,
 )
 from schema.reads import ById, PageOf, Rows
 
@@ -89,6 +96,7 @@ class GroupBuyMutation:
             sku_id=ids.key_of("Sku", input.sku_id),
             quantity=input.quantity,
             address=address_of(input.address),
+            overflow=input.overflow,
             idempotency_key=input.idempotency_key,
         )
         return await _seat(info.context, *keys)
@@ -113,9 +121,49 @@ class GroupBuyMutation:
             sku_id=ids.key_of("Sku", input.sku_id),
             quantity=input.quantity,
             address=address_of(input.address),
+            overflow=input.overflow,
             idempotency_key=input.idempotency_key,
         )
         return await _seat(info.context, *keys)
+
+    @strawberry.mutation(
+        description="成团前退团，自动退款；团长退团由最早付款的成员接任。"
+        "Gives a seat up and the money back; a leader's place goes to whoever paid first."
+    )
+    @returns_problems
+    async def leave_group_buy(
+        self,
+        info: Info,
+        input: Annotated[
+            LeaveGroupBuyInput, strawberry.argument(description="退出哪个团。What to leave.")
+        ],
+    ) -> LeaveGroupBuyResult:
+        viewer = info.context.viewer
+        viewer.must_be_signed_in()
+        key = await info.context.resources.database.change(
+            group_buys_leave.leave,
+            viewer,
+            group_buy_id=ids.key_of("GroupBuy", input.group_buy_id),
+            idempotency_key=input.idempotency_key,
+        )
+        return await _group(info.context, key)
+
+    @strawberry.mutation(
+        description="终止活动，未成的团随即结束并退款。Stops an activity; its open groups end."
+    )
+    @returns_problems
+    async def stop_group_buy_activity(
+        self,
+        info: Info,
+        input: Annotated[
+            StopGroupBuyActivityInput, strawberry.argument(description="哪个活动。Which one.")
+        ],
+    ) -> StopGroupBuyActivityResult:
+        viewer = info.context.viewer
+        viewer.must_be(Role.SUPPLIER, Role.ADMIN)
+        key = ids.key_of("GroupBuyActivity", input.activity_id)
+        await group_buys_end.stop_activity(info.context.resources.database, viewer, activity_id=key)
+        return await info.context.load.one("GroupBuyActivity", key)
 
 
 @strawberry.type
@@ -141,17 +189,24 @@ class GroupBuySubscription:
                 cause=GroupBuyCause.SNAPSHOT,
                 held=row.held_count,
                 joined=row.paid_count,
+                remaining=row.size - row.held_count,
+                status=GroupBuyStatus(row.status),
+                expires_at=row.expires_at,
                 group_buy=GroupBuy.of(row),
             )
 
         async def tell(context: Context, message: Message, at: At) -> GroupBuyUpdate:
+            told = message.payload
             return GroupBuyUpdate(
                 cursor=at.cursor,
                 seq=at.seq,
-                cause=GroupBuyCause(message.payload["cause"]),
-                held=message.payload["held"],
-                joined=message.payload["paid"],
-                group_buy=await _group(context, key),
+                cause=GroupBuyCause(told["cause"]),
+                held=told["held"],
+                joined=told["paid"],
+                remaining=told["size"] - told["held"],
+                status=GroupBuyStatus(told["status"]),
+                expires_at=datetime.fromisoformat(told["expires_at"]),
+                group_buy=await context.load.one("GroupBuy", key),
             )
 
         return Stream(group_buy_topic(key), look, tell, is_public=True, merged=lambda _: "group")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import strawberry
 
-from app.rules.group_buys import GroupBuyStatus, MemberStatus
+from app.rules.group_buys import ActivityStatus, GroupBuyStatus, MemberStatus, Overflow
 from app.services import group_buys
 from schema.common import AddressInput, Money, StreamEvent, StreamGap
 from schema.fields import Entity, batch, column, computed, entity, key, many, one
@@ -21,6 +21,7 @@ from schema.problems import (
     NotFoundProblem,
     OutOfStockProblem,
     SkuUnavailableProblem,
+    WrongStateProblem,
 )
 from schema.refs import (
     GroupBuyActivityRef,
@@ -38,13 +39,18 @@ strawberry.enum(
 )
 
 
-@strawberry.enum(description="拼团活动状态。State of an activity.")
-class GroupBuyActivityStatus(StrEnum):
-    DRAFT = "DRAFT"
-    SCHEDULED = "SCHEDULED"
-    RUNNING = "RUNNING"
-    ENDED = "ENDED"
-    STOPPED = "STOPPED"
+strawberry.enum(
+    ActivityStatus,
+    name="GroupBuyActivityStatus",
+    description="拼团活动状态。State of an activity.",
+)
+strawberry.enum(
+    Overflow,
+    name="GroupBuyOverflow",
+    description="付款到账时座位已失去：自动退款；换到同活动的其他团；换团，没有则自己开团。无法安排即退款。"
+    "What to do with money that comes when the seat is gone: refund it, take a seat in another"
+    " group of the activity, or, without one, open a group. What is not possible is refunded.",
+)
 
 
 @entity(
@@ -64,9 +70,7 @@ class GroupBuyActivitySku(Entity):
 class GroupBuyActivity(Entity):
     id: strawberry.ID = key()
     title: str = column("标题。Title.")
-    status: GroupBuyActivityStatus = computed(
-        "status", by=GroupBuyActivityStatus, description="状态。State."
-    )
+    status: ActivityStatus = computed("status", by=ActivityStatus, description="状态。State.")
     size: int = column("成团人数。Members that make a group.")
     duration_s: int = column("成团时限（秒）。Seconds a group has to fill.")
     starts_at: datetime = column("开始时间。Begins at.")
@@ -98,6 +102,15 @@ class GroupBuyMember(Entity):
         group_buys.nicknames, "昵称（脱敏）。Masked nickname.", columns=("account_id",)
     )
     joined_at: datetime | None = column("付款入团时间。When the seat was paid for.")
+    group_buy: GroupBuyRef | None = one("group_id", "GroupBuy", "所在的团。The group.")
+    overflow: Overflow | None = batch(
+        group_buys.overflows,
+        "款到座失时如何处理，仅本人可见。What late money is for; one's own only.",
+        columns=("account_id", "overflow"),
+    )
+    moved_to: GroupBuyMemberRef | None = one(
+        "moved_to_id", "GroupBuyMember", "迟到的付款换到的座位。The seat that late money went to."
+    )
 
 
 @entity(
@@ -139,6 +152,10 @@ class OpenGroupBuyInput:
     address: AddressInput | None = strawberry.field(
         default=None, description="收货地址，缺省为默认地址。By default the default address."
     )
+    overflow: Overflow = strawberry.field(
+        default=Overflow.REFUND,
+        description="付款到账时座位已失去怎么办。What to do with money that comes too late.",
+    )
     idempotency_key: str = strawberry.field(description="幂等键。Repeats get the same answer.")
 
 
@@ -150,7 +167,22 @@ class JoinGroupBuyInput:
     address: AddressInput | None = strawberry.field(
         default=None, description="收货地址，缺省为默认地址。By default the default address."
     )
+    overflow: Overflow = strawberry.field(
+        default=Overflow.REFUND,
+        description="付款到账时座位已失去怎么办。What to do with money that comes too late.",
+    )
     idempotency_key: str = strawberry.field(description="幂等键。Repeats get the same answer.")
+
+
+@strawberry.input(description="成团前退团。Gives a seat up before the group is full.")
+class LeaveGroupBuyInput:
+    group_buy_id: strawberry.ID = strawberry.field(description="团。The group.")
+    idempotency_key: str = strawberry.field(description="幂等键。Repeats get the same answer.")
+
+
+@strawberry.input(description="终止拼团活动。Stops an activity for good.")
+class StopGroupBuyActivityInput:
+    activity_id: strawberry.ID = strawberry.field(description="活动。The activity.")
 
 
 OpenGroupBuyResult = Annotated[
@@ -179,6 +211,22 @@ JoinGroupBuyResult = Annotated[
     | IdempotencyKeyReusedProblem,
     strawberry.union("JoinGroupBuyResult", description="参团结果。A seat or the reason why not."),
 ]
+LeaveGroupBuyResult = Annotated[
+    GroupBuy
+    | NotFoundProblem
+    | WrongStateProblem
+    | InvalidInputProblem
+    | IdempotencyKeyReusedProblem,
+    strawberry.union(
+        "LeaveGroupBuyResult", description="退团结果。The group or the reason why not."
+    ),
+]
+StopGroupBuyActivityResult = Annotated[
+    GroupBuyActivity | NotFoundProblem | WrongStateProblem,
+    strawberry.union(
+        "StopGroupBuyActivityResult", description="终止结果。The activity or the reason why not."
+    ),
+]
 
 
 @strawberry.enum(description="团为何变化。Why a group changed.")
@@ -187,9 +235,11 @@ class GroupBuyCause(StrEnum):
     HELD = "HELD"
     JOINED = "JOINED"
     RELEASED = "RELEASED"
+    LEADER_CHANGED = "LEADER_CHANGED"
     FILLED = "FILLED"
     OPENED = "OPENED"
     EXPIRED = "EXPIRED"
+    STOPPED = "STOPPED"
 
 
 @strawberry.type(
@@ -199,7 +249,12 @@ class GroupBuyUpdate(StreamEvent):
     cause: GroupBuyCause = strawberry.field(description="变化原因。What happened.")
     held: int = strawberry.field(description="此刻已占座位。Seats taken at this event.")
     joined: int = strawberry.field(description="此刻已付款人数。Members paid at this event.")
-    group_buy: GroupBuyRef = strawberry.field(description="团的现状。The group as it is now.")
+    remaining: int = strawberry.field(description="此刻剩余座位。Seats free at this event.")
+    status: GroupBuyStatus = strawberry.field(description="此刻的状态。State at this event.")
+    expires_at: datetime = strawberry.field(description="此刻的截止时间。Its end at this event.")
+    group_buy: GroupBuyRef | None = strawberry.field(
+        description="团的现状，未公开时为空。The group as it is now, null while it is not public."
+    )
 
 
 GroupBuyEvent = Annotated[

@@ -29,6 +29,7 @@ class RefundStatus(StrEnum):
 @strawberry.enum(description="退款原因。Cause of a refund.")
 class RefundReason(StrEnum):
     GROUP_FAILED = "GROUP_FAILED"
+    LEFT_GROUP = "LEFT_GROUP"
     LATE_PAYMENT = "LATE_PAYMENT"
     DUPLICATE_PAYMENT = "DUPLICATE_PAYMENT"
     AFTERSALE = "AFTERSALE"

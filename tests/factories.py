@@ -4,7 +4,7 @@ Factories are `mall.<word>(**differences)`: state only what the test is about.
 """
 
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,8 +18,18 @@ from app.bus import MemoryBus
 from app.db import Database, Unit
 from app.errors import MallError
 from app.gateways.payments import SimulatedPayments
+from app.rules.group_buys import Overflow
 from app.rules.orders import Address
-from app.services import carts, checkout, group_buys, orders_place, stocks
+from app.services import (
+    carts,
+    checkout,
+    group_buys,
+    group_buys_leave,
+    orders_place,
+    payments,
+    stocks,
+)
+from app.services.checkout import Settlement
 from app.tables.accounts import AccountRoleRow, AccountRow, AddressRow, IdentityRow
 from app.tables.columns import table
 from app.tables.group_buys import GroupBuyActivityRow, GroupBuyActivitySkuRow
@@ -32,6 +42,7 @@ HOME = Address("林小满", "13800000001", "浙江省", "杭州市", "文三路 
 FAR = Address("阿依古丽", "13900000002", "新疆维吾尔自治区", "乌鲁木齐市", "人民路 2 号")
 
 T = TypeVar("T")
+Late = Callable[[], Awaitable[Settlement]]
 
 
 class Hands:
@@ -301,7 +312,9 @@ class Mall:
         activity = await self.row(GroupBuyActivityRow, activity_id)
         return Group(group_id, activity_id, sku_id, activity.size, leader, trade_id)
 
-    async def hold(self, group: Group, shopper: Viewer) -> int:
+    async def hold(
+        self, group: Group, shopper: Viewer, *, overflow: Overflow = Overflow.REFUND
+    ) -> int:
         """Takes a seat without paying; the trade to pay."""
         async with self.database.unit() as unit:
             _, trade_id = await group_buys.join(
@@ -310,9 +323,40 @@ class Mall:
                 group_buy_id=group.id,
                 sku_id=group.sku_id,
                 quantity=1,
+                overflow=overflow,
                 idempotency_key=self.key(),
             )
         return trade_id
+
+    async def told_late(self, viewer: Viewer, trade_id: int, **later: float) -> Late:
+        """An attempt to pay that its provider tells of when `later` has passed: call it then."""
+        async with self.unit() as unit:
+            attempt = await payments.start(unit, viewer, trade_id=trade_id)
+        self.clock.advance(**later)
+
+        async def tell() -> Settlement:
+            self.payments.charged[attempt.provider_no] = attempt.amount_fen
+            return await self.database.change(
+                checkout.settle,
+                payment_id=attempt.payment_id,
+                provider_event_id=f"{attempt.provider_no}-paid",
+                amount_fen=attempt.amount_fen,
+            )
+
+        return tell
+
+    async def leave(self, group: Group, member: Viewer, *, key: str = "") -> str:
+        """Leaves a group before it is full: "left", or the code of the refusal."""
+        try:
+            await self.database.change(
+                group_buys_leave.leave,
+                member,
+                group_buy_id=group.id,
+                idempotency_key=key or self.key(),
+            )
+        except MallError as refusal:
+            return refusal.code
+        return "left"
 
     async def join(self, group: Group, shopper: Viewer) -> str:
         """Takes a seat and pays for it: "joined", or the code of the refusal."""

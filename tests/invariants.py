@@ -43,7 +43,10 @@ async def check_stock(mall: Mall) -> None:
 
 
 async def check_groups(mall: Mall) -> None:
-    """2. paid <= held <= size, counters are the seats, FILLED means full, nobody sits twice."""
+    """2. paid <= held <= size, counters are the seats, FILLED means full, nobody sits twice.
+
+    An open group has one leader, who has paid and has seat 1.
+    """
     members: dict[int, list[Row[Any]]] = defaultdict(list)
     seated: Counter[tuple[int, int]] = Counter()
     for one in await mall.rows(GroupBuyMemberRow):
@@ -63,6 +66,13 @@ async def check_groups(mall: Mall) -> None:
         else:
             assert group.held_count == len(seats)
             assert group.paid_count == states["JOINED"] + states["SUCCEEDED"]
+        if group.status in {"OPEN", "FILLED"}:
+            (leader,) = [
+                one
+                for one in members[group.id]
+                if one.account_id == group.leader_id and one.status in {"JOINED", "SUCCEEDED"}
+            ]
+            assert leader.seat_no == 1
 
 
 async def check_money(mall: Mall) -> None:
@@ -100,13 +110,13 @@ async def check_orders(mall: Mall) -> None:
     for refund in await mall.rows(RefundRow):
         causes[refund.reason_kind, refund.ref_id].append(refund.amount_fen)
     for order in await mall.rows(OrderRow):
-        refunds = causes["GROUP_FAILED", order.id]
+        refunds = causes["GROUP_FAILED", order.id] + causes["LEFT_GROUP", order.id]
         if order.paid_fen == 0:
             state = {"PENDING_PAYMENT": "PENDING_PAYMENT"}.get(order.status, "CANCELLED")
             assert (order.status, trades[order.trade_id]) == (state, state)
             assert refunds == []
         elif order.status == "CANCELLED":
-            assert groups[order.group_id] == "FAILED"
+            assert order.cancel_reason == "LEFT_GROUP" or groups[order.group_id] == "FAILED"
             assert refunds == [order.paid_fen]
         elif order.status == "AWAITING_GROUP":
             assert (groups[order.group_id], refunds) == ("OPEN", [])

@@ -195,14 +195,21 @@ class Process:
 
 
 @contextmanager
-def process(database_url: str, folder: Path, **settings: str) -> Generator[str]:
-    """`jishi serve` in `folder`, with `JISHI_...` settings by their short names; its address."""
-    with running(database_url, folder, **settings) as one:
+def process(
+    database_url: str, folder: Path, *, program: str = "app.cli serve", **settings: str
+) -> Generator[str]:
+    """`jishi serve` in `folder`, with `JISHI_...` settings by their short names; its address.
+
+    Another `program` is a module with its arguments.
+    """
+    with running(database_url, folder, program=program, **settings) as one:
         yield one.url
 
 
 @contextmanager
-def running(database_url: str, folder: Path, **settings: str) -> Generator[Process]:
+def running(
+    database_url: str, folder: Path, *, program: str = "app.cli serve", **settings: str
+) -> Generator[Process]:
     """Like `process`, to be killed."""
     port = free_port()
     env = {
@@ -217,7 +224,7 @@ def running(database_url: str, folder: Path, **settings: str) -> Generator[Proce
     }
     log = folder / f"server-{port}.log"
     with log.open("wb") as output:
-        command = [sys.executable, "-m", "app.cli", "serve"]
+        command = [sys.executable, "-m", *program.split()]
         server = subprocess.Popen(command, cwd=folder, env=env, stdout=output, stderr=output)
     one = Process(f"http://127.0.0.1:{port}", log, server)
     try:

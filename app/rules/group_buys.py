@@ -1,11 +1,20 @@
 """拼团: who gets which seat, how long it is held, and when a group ends."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from app.errors import ActivityNotRunning, LimitExceeded
 from app.rules import stock
+
+
+class ActivityStatus(StrEnum):
+    DRAFT = "DRAFT"
+    SCHEDULED = "SCHEDULED"
+    RUNNING = "RUNNING"
+    ENDED = "ENDED"
+    STOPPED = "STOPPED"
 
 
 class GroupBuyStatus(StrEnum):
@@ -18,11 +27,14 @@ class GroupBuyStatus(StrEnum):
 
 
 class MemberStatus(StrEnum):
+    """RELEASED never paid, REFUNDED lost the group, LEFT went before it was full."""
+
     HELD = "HELD"
     JOINED = "JOINED"
     SUCCEEDED = "SUCCEEDED"
     RELEASED = "RELEASED"
     REFUNDED = "REFUNDED"
+    LEFT = "LEFT"
 
 
 class FailReason(StrEnum):
@@ -31,6 +43,15 @@ class FailReason(StrEnum):
     LEADER_LEFT = "LEADER_LEFT"
 
 
+class Overflow(StrEnum):
+    """What a buyer wants of money that comes when the seat is gone; all else is refunded."""
+
+    REFUND = "REFUND"
+    OTHER_GROUP = "OTHER_GROUP"
+    OPEN_NEW = "OPEN_NEW"
+
+
+LEADER_SEAT = 1
 SEATED = (MemberStatus.HELD, MemberStatus.JOINED, MemberStatus.SUCCEEDED)
 
 
@@ -46,9 +67,14 @@ def free_seat(taken: Collection[int], size: int) -> int:
     raise ValueError("the group is full")
 
 
+def heir(paid: Iterable[Any]) -> Any:
+    """Which of the paid members leads when the leader leaves: the one who paid first."""
+    return min(paid, key=lambda member: (member.joined_at, member.id))
+
+
 def check_running(status: str, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
     """Raises ActivityNotRunning unless groups may be opened and joined now."""
-    if status != "RUNNING" or not starts_at <= now < ends_at:
+    if status != ActivityStatus.RUNNING or not starts_at <= now < ends_at:
         raise ActivityNotRunning
 
 

@@ -58,7 +58,7 @@ _WORDS: Mapping[Kind, tuple[Words, Words]] = {
         Words("Your group is full", "Order {no} goes to its supplier now"),
     ),
     Kind.GROUP_BUY_FAILED: (
-        Words("拼团未成功", "订单 {no} 未能按时成团，已付款项将原路退回"),
+        Words("拼团未成功", "订单 {no} 未能成团，已付款项将原路退回"),
         Words("Your group did not fill", "The money of order {no} goes back the way it came"),
     ),
     Kind.GROUP_BUY_SEAT_MOVED: (

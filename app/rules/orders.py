@@ -41,6 +41,7 @@ class Move(StrEnum):
     GROUP_FILLED = "GROUP_FILLED"
     CANCELLED = "CANCELLED"
     GROUP_FAILED = "GROUP_FAILED"
+    LEFT_GROUP = "LEFT_GROUP"
     PART_SHIPPED = "PART_SHIPPED"
     SHIPPED = "SHIPPED"
     RECEIVED = "RECEIVED"
@@ -56,6 +57,7 @@ class Cause(StrEnum):
     GROUP_FILLED = "GROUP_FILLED"
     CANCELLED = "CANCELLED"
     GROUP_FAILED = "GROUP_FAILED"
+    LEFT_GROUP = "LEFT_GROUP"
     PART_SHIPPED = "PART_SHIPPED"
     SHIPPED = "SHIPPED"
     RECEIVED = "RECEIVED"
@@ -71,6 +73,7 @@ class Cause(StrEnum):
 class Action(StrEnum):
     PAY = "PAY"
     CANCEL = "CANCEL"
+    LEAVE_GROUP = "LEAVE_GROUP"
     SHIP = "SHIP"
     CONFIRM = "CONFIRM"
 
@@ -91,6 +94,7 @@ MOVES: Mapping[Move, tuple[frozenset[OrderStatus], OrderStatus]] = {
     Move.GROUP_FILLED: (frozenset({_S.AWAITING_GROUP}), _S.AWAITING_SHIPMENT),
     Move.CANCELLED: (frozenset({_S.PENDING_PAYMENT}), _S.CANCELLED),
     Move.GROUP_FAILED: (frozenset({_S.AWAITING_GROUP}), _S.CANCELLED),
+    Move.LEFT_GROUP: (frozenset({_S.AWAITING_GROUP}), _S.CANCELLED),
     Move.PART_SHIPPED: (
         frozenset({_S.AWAITING_SHIPMENT, _S.PARTIALLY_SHIPPED}),
         _S.PARTIALLY_SHIPPED,
@@ -103,6 +107,7 @@ _ACTIONS: Mapping[Side, tuple[tuple[Action, Move], ...]] = {
     Side.BUYER: (
         (Action.PAY, Move.PAID),
         (Action.CANCEL, Move.CANCELLED),
+        (Action.LEAVE_GROUP, Move.LEFT_GROUP),
         (Action.CONFIRM, Move.RECEIVED),
     ),
     Side.SUPPLIER: ((Action.SHIP, Move.SHIPPED),),

@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from app.seed import lives
 from app.seed.trades import Job
 from app.seed.world import Good, Shopper, World
-from app.services import group_buys, refunds
+from app.services import group_buys, group_buys_end, refunds
 from app.services.group_buys import ACTIVITY_SKUS
 from app.services.group_buys_seats import ACTIVITIES
 
@@ -124,7 +124,7 @@ def _failed(world: World, activity: Activity, people: list[Shopper], *, days: fl
         world.clock.now = begin
         await _gather(world, activity, people)
         world.clock.now = begin + activity.duration + timedelta(minutes=10)
-        while await group_buys.expire_due(world.unit):
+        while await group_buys_end.expire_due(world.unit):
             pass
         world.clock.pass_(hours=world.dice.randint(8, 20))
         while (task := await refunds.take(world.unit)) is not None:

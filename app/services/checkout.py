@@ -7,9 +7,10 @@ from sqlalchemy import Row
 
 from app.auth import Viewer
 from app.db import Database, Unit
-from app.errors import PaymentFailed, TradeExpired
+from app.errors import AlreadyInGroupBuy, PaymentFailed, TradeExpired
 from app.gateways.payments import Outcome, PaymentGateway, ProviderDown
 from app.rules.orders import TradeStatus
+from app.services import group_buys_overflow as overflow
 from app.services import group_buys_seats as seats
 from app.services import idempotency, orders, payments
 from app.services.payments import PaymentRole, PaymentStatus, RefundReason
@@ -18,9 +19,13 @@ PAY = "payTrade"
 
 
 class Settlement(StrEnum):
-    """What a success of the provider meant: PAID moved the trade, LATE and DUPLICATE go back."""
+    """What a success of the provider meant: PAID moved the trade, LATE and DUPLICATE go back.
+
+    MOVED came late as well, and pays a new trade for a seat in another group.
+    """
 
     PAID = "PAID"
+    MOVED = "MOVED"
     LATE = "LATE"
     DUPLICATE = "DUPLICATE"
     REPLAYED = "REPLAYED"
@@ -34,8 +39,9 @@ async def pay(
     trade_id: int,
     idempotency_key: str,
 ) -> int:
-    """Pays the viewer's trade, its id; the provider is asked while no transaction is open.
+    """Pays the viewer's trade; the provider is asked while no transaction is open.
 
+    The trade that is paid: another one when money came late and was moved to another group.
     A repetition with the same key goes on with the same attempt, so it never charges twice.
     Raises PaymentFailed, TradeExpired, WrongState, NotFound, InvalidInput, IdempotencyKeyReused.
     """
@@ -43,7 +49,7 @@ async def pay(
         lambda unit: _attempt(unit, viewer, trade_id, idempotency_key, gateway.name)
     )
     if is_settled:
-        return trade_id
+        return int(payment.trade_id)
     try:
         charged = await gateway.charge(
             provider_no=payment.provider_no, amount_fen=payment.amount_fen
@@ -57,17 +63,20 @@ async def pay(
             )
         )
         raise PaymentFailed
-    settlement = await database.change(
-        lambda unit: settle(
-            unit,
-            payment_id=payment.id,
-            provider_event_id=charged.event_id,
-            amount_fen=charged.amount_fen,
-        )
-    )
+    told: dict[str, Any] = {
+        "payment_id": payment.id,
+        "provider_event_id": charged.event_id,
+        "amount_fen": charged.amount_fen,
+    }
+    try:
+        settlement = await database.change(settle, **told)
+    except AlreadyInGroupBuy:  # late money of who takes another seat just now: seen this time
+        settlement = await database.change(settle, **told)
     if settlement is Settlement.LATE:
         raise TradeExpired
-    return trade_id
+    if settlement is Settlement.MOVED:
+        payment = await database.look(lambda db: payments.get(db, payment.id))
+    return int(payment.trade_id)
 
 
 async def settle(
@@ -75,11 +84,12 @@ async def settle(
 ) -> Settlement:
     """Takes over a provider's success, however often and however late it is told.
 
-    The first one pays the trade; money for a cancelled trade or beyond the first goes back.
-    Raises NotFound, and PaymentFailed for an amount that we did not ask for.
+    The first one pays the trade; money for a cancelled trade or beyond the first goes back, unless
+    its buyer wants another group and there is one. Raises NotFound, PaymentFailed for an amount
+    that we did not ask for, AlreadyInGroupBuy when the buyer takes another seat at this moment.
     """
-    payment = await payments.get(unit, payment_id)
-    await seats.lock_of_trade(unit, payment.trade_id)
+    payment = await payments.get(unit.db, payment_id)
+    await overflow.lock(unit, payment.trade_id)
     trade = await orders.locked_trade(unit, payment.trade_id)
     earlier = await payments.primary(unit, trade_id=trade.id)
     role = PaymentRole.PRIMARY if earlier is None else PaymentRole.DUPLICATE
@@ -95,15 +105,27 @@ async def settle(
     if role is PaymentRole.DUPLICATE:
         await _send_back(unit, payment, RefundReason.DUPLICATE_PAYMENT)
         return Settlement.DUPLICATE
-    paid = await orders.pay(unit, trade, amount_fen)
-    if not paid:
+    if await _pay(unit, trade, amount_fen):
+        return Settlement.PAID
+    other_id = await overflow.move(unit, payment)
+    if other_id is None:
         await _send_back(unit, payment, RefundReason.LATE_PAYMENT)
         return Settlement.LATE
+    is_paid = await _pay(unit, await orders.locked_trade(unit, other_id), amount_fen)
+    assert is_paid
+    return Settlement.MOVED
+
+
+async def _pay(unit: Unit, trade: Row[Any], amount_fen: int) -> bool:
+    """Moves trade, orders and groups on; False when the trade is not unpaid any more."""
+    paid = await orders.pay(unit, trade, amount_fen)
+    if not paid:
+        return False
     await payments.close_open(unit, trade_id=trade.id)
     for order in paid:
         if order.group_id is not None:
             await seats.paid(unit, order)
-    return Settlement.PAID
+    return True
 
 
 async def _attempt(
@@ -115,12 +137,12 @@ async def _attempt(
         attempt = await payments.start(unit, viewer, trade_id=trade_id, provider=provider)
         known = attempt.payment_id
         await idempotency.finish(unit, viewer, PAY, key, known)
-    payment = await payments.get(unit, known)
+    payment = await payments.get(unit.db, known)
     if payment.status == PaymentStatus.FAILED:
         raise PaymentFailed
     if payment.status == PaymentStatus.CREATED:
         return payment, False
-    trade = await orders.locked_trade(unit, trade_id)
+    trade = await orders.locked_trade(unit, payment.trade_id)
     if trade.status != TradeStatus.PAID:
         raise TradeExpired
     return payment, True

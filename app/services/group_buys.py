@@ -1,7 +1,7 @@
-"""拼团: opening a group, joining one, and ending those whose time is up."""
+"""拼团: who sees which group, opening one, and joining one."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +11,13 @@ from app.auth import Role, Viewer
 from app.db import Reader, Unit
 from app.errors import AlreadyInGroupBuy, NotFound
 from app.rules import group_buys as rules
-from app.rules.group_buys import GroupBuyStatus, MemberStatus
+from app.rules.group_buys import ActivityStatus, GroupBuyStatus, MemberStatus, Overflow
 from app.rules.orders import Address
-from app.services import addresses, idempotency, orders_cancel, orders_place
+from app.services import addresses, idempotency, orders_place
 from app.services import group_buys_seats as seats
 from app.services.group_buys_seats import ACTIVITIES, GROUPS, MEMBERS
 from app.services.orders import ORDERS
+from app.services.orders_place import Basket
 from app.services.pages import Listing
 from app.services.sight import leads_to
 from app.statements import Prepared, Shaped, among, bind
@@ -31,7 +32,7 @@ PRODUCTS = table(ProductRow)
 
 OPEN = "openGroupBuy"
 JOIN = "joinGroupBuy"
-_ANNOUNCED = ("SCHEDULED", "RUNNING", "ENDED", "STOPPED")
+_ANNOUNCED = tuple(one for one in ActivityStatus if one is not ActivityStatus.DRAFT)
 _PAID = (MemberStatus.JOINED, MemberStatus.SUCCEEDED, MemberStatus.REFUNDED)
 
 _SEEN = Shaped(lambda viewer, group_id: visible_to(viewer).where(GROUPS.c.id == group_id))
@@ -68,6 +69,14 @@ _OF_TRADE = Prepared(select(ORDERS.c.group_id).where(ORDERS.c.trade_id == bind("
 _NICKNAMES = Prepared(
     select(ACCOUNTS.c.id, ACCOUNTS.c.nickname).where(among(ACCOUNTS.c.id, "accounts"))
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A held seat and the trade to pay for it."""
+
+    member_id: int
+    trade_id: int
 
 
 def visible_to(viewer: Viewer) -> Select[Any]:
@@ -121,7 +130,7 @@ async def get(db: Reader, viewer: Viewer, group_buy_id: int) -> Row[Any]:
 
 def running_activities(viewer: Viewer) -> Listing:
     """Activities that groups can be opened in, the soonest to end first."""
-    running = activities_visible_to(viewer).where(ACTIVITIES.c.status == "RUNNING")
+    running = activities_visible_to(viewer).where(ACTIVITIES.c.status == ActivityStatus.RUNNING)
     return Listing(running, [(ACTIVITIES.c.ends_at, False), (ACTIVITIES.c.id, False)])
 
 
@@ -131,6 +140,18 @@ async def nicknames(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[str
     names = {row.id: row.nickname for row in found}
     return [
         names[row.account_id] if row.account_id == viewer.id else masked(names[row.account_id])
+        for row in rows
+    ]
+
+
+async def overflows(
+    db: Reader,  # noqa: ARG001
+    viewer: Viewer,
+    rows: Sequence[Any],
+) -> list[Overflow | None]:
+    """What the viewer wants of late money, for the viewer's own seats and for staff."""
+    return [
+        Overflow(row.overflow) if viewer.is_staff or row.account_id == viewer.id else None
         for row in rows
     ]
 
@@ -149,6 +170,7 @@ async def open_group(
     quantity: int,
     idempotency_key: str,
     address: Address | None = None,
+    overflow: Overflow = Overflow.REFUND,
 ) -> tuple[int, int]:
     """Opens a group as its leader: (group, trade to pay); nobody sees it before it is paid.
 
@@ -156,37 +178,21 @@ async def open_group(
     OutOfStock, InvalidInput, IdempotencyKeyReused.
     """
     viewer.must_be(Role.CONSUMER, Role.DISTRIBUTOR)
-    body = _body(activity_id, sku_id, quantity, address)
+    body = _body(activity_id, sku_id, quantity, address, overflow)
     earlier = await idempotency.begin(unit, viewer, OPEN, idempotency_key, body)
     if earlier is not None:
         return await _group_of(unit, earlier), earlier
     activity = await _activity(unit.db, viewer, activity_id)
     price_fen = await _check_order(unit, viewer, activity, sku_id, quantity)
     to = await addresses.chosen(unit.db, viewer, address)
-    now = unit.clock()
-    until = rules.hold_until(now, activity.hold_s, not_after=activity.ends_at)
-    opened = {
-        "activity": activity_id,
-        "product": activity.product_id,
-        "leader": viewer.account_id,
-        "seats": activity.size,
-        "until": until,
-        "now": now,
-    }
-    group_id = await unit.insert(_OPEN, opened)
-    group = await seats.locked(unit, group_id)
-    trade_id = await _take_seat(
-        unit,
-        viewer,
-        group,
-        sku_id=sku_id,
-        quantity=quantity,
-        price_fen=price_fen,
-        address=to,
-        until=until,
+    until = rules.hold_until(unit.clock(), activity.hold_s, not_after=activity.ends_at)
+    group = await found(unit, viewer, activity, until=until)
+    basket = await orders_place.group_basket(
+        unit, sku_id=sku_id, quantity=quantity, unit_price_fen=price_fen, province=to.province
     )
-    await idempotency.finish(unit, viewer, OPEN, idempotency_key, trade_id)
-    return group_id, trade_id
+    seat = await take_seat(unit, viewer, group, basket, address=to, until=until, overflow=overflow)
+    await idempotency.finish(unit, viewer, OPEN, idempotency_key, seat.trade_id)
+    return int(group.id), seat.trade_id
 
 
 async def join(
@@ -198,62 +204,75 @@ async def join(
     quantity: int,
     idempotency_key: str,
     address: Address | None = None,
+    overflow: Overflow = Overflow.REFUND,
 ) -> tuple[int, int]:
     """Takes a seat in an open group: (group, trade to pay); the seat is held for minutes only.
 
     Raises GroupBuyFull, GroupBuyExpired, and what `open_group` raises.
     """
     viewer.must_be(Role.CONSUMER, Role.DISTRIBUTOR)
-    body = _body(group_buy_id, sku_id, quantity, address)
+    body = _body(group_buy_id, sku_id, quantity, address, overflow)
     earlier = await idempotency.begin(unit, viewer, JOIN, idempotency_key, body)
     if earlier is not None:
         return group_buy_id, earlier
     group = await get(unit.db, viewer, group_buy_id)
     await _check_not_seated(unit.db, viewer, group.activity_id)
-    await seats.hold(unit, group)
+    await seats.hold(unit, group, unit.clock())
     activity = await _activity(unit.db, viewer, group.activity_id)
     price_fen = await _check_order(unit, viewer, activity, sku_id, quantity)
     to = await addresses.chosen(unit.db, viewer, address)
     until = rules.hold_until(unit.clock(), activity.hold_s, not_after=group.expires_at)
-    trade_id = await _take_seat(
-        unit,
-        viewer,
-        group,
-        sku_id=sku_id,
-        quantity=quantity,
-        price_fen=price_fen,
-        address=to,
-        until=until,
+    basket = await orders_place.group_basket(
+        unit, sku_id=sku_id, quantity=quantity, unit_price_fen=price_fen, province=to.province
     )
-    await idempotency.finish(unit, viewer, JOIN, idempotency_key, trade_id)
-    return group_buy_id, trade_id
+    seat = await take_seat(unit, viewer, group, basket, address=to, until=until, overflow=overflow)
+    await idempotency.finish(unit, viewer, JOIN, idempotency_key, seat.trade_id)
+    return group_buy_id, seat.trade_id
 
 
-async def expire_due(unit: Unit, *, limit: int = 1) -> int:
-    """Ends groups whose time is up, `limit` at most in this unit. How many.
+async def seated_in(db: Reader, viewer: Viewer, activity_id: int) -> int | None:
+    """The open group of the activity in which the viewer has a seat, paid or not."""
+    who = {"activity": activity_id, "account": viewer.account_id}
+    group_id: int | None = await db.value(_SEATED_IN, who)
+    return group_id
 
-    One group a unit lets a failure roll back that group alone.
+
+async def found(unit: Unit, viewer: Viewer, activity: Row[Any], *, until: datetime) -> Row[Any]:
+    """A new group with the viewer's seat counted as held; its row is held until the unit ends."""
+    opened = {
+        "activity": activity.id,
+        "product": activity.product_id,
+        "leader": viewer.account_id,
+        "seats": activity.size,
+        "until": until,
+        "now": unit.clock(),
+    }
+    return await seats.locked(unit, await unit.insert(_OPEN, opened))
+
+
+async def take_seat(
+    unit: Unit,
+    viewer: Viewer,
+    group: Row[Any],
+    basket: Basket,
+    *,
+    address: Address,
+    until: datetime,
+    overflow: Overflow,
+) -> Seat:
+    """Places the order of a counted seat and writes the seat's row.
+
+    Raises LimitExceeded, OutOfStock, AlreadyInGroupBuy.
     """
-    due = await unit.db.all(
-        select(GROUPS.c.id)
-        .where(GROUPS.c.status == GroupBuyStatus.OPEN, GROUPS.c.expires_at <= unit.clock())
-        .order_by(GROUPS.c.id)
-        .limit(limit)
-        .with_for_update(key_share=True, skip_locked=True)
+    placed = await orders_place.place_group(
+        unit, viewer, basket, group_id=group.id, address=address, expires_at=until
     )
-    return sum([await seats.expire(unit, row.id) for row in due])
-
-
-async def release_due_holds(unit: Unit, *, limit: int = 1) -> int:
-    """Gives seats back whose hold is over, with their trades. How many."""
-    due = await unit.db.all(
-        select(ORDERS.c.trade_id)
-        .join_from(MEMBERS, ORDERS, ORDERS.c.id == MEMBERS.c.order_id)
-        .where(MEMBERS.c.status == MemberStatus.HELD, MEMBERS.c.hold_expires_at <= unit.clock())
-        .order_by(MEMBERS.c.id)
-        .limit(limit)
+    (order_id,) = placed.order_ids
+    member_id = await seats.seat(
+        unit, viewer, group, order_id=order_id, hold_expires_at=until, overflow=overflow
     )
-    return sum([await orders_cancel.expire(unit, row.trade_id) for row in due])
+    await seats.tell(unit, group.id, "HELD")
+    return Seat(member_id, placed.trade_id)
 
 
 def _may_see(viewer: Viewer) -> ColumnElement[bool]:
@@ -264,9 +283,11 @@ def _may_see(viewer: Viewer) -> ColumnElement[bool]:
     return or_(has_opened, leads)
 
 
-def _body(key: int, sku_id: int, quantity: int, address: Address | None) -> dict[str, object]:
+def _body(
+    key: int, sku_id: int, quantity: int, address: Address | None, overflow: Overflow
+) -> dict[str, object]:
     to = asdict(address) if address else None
-    return {"id": key, "sku": sku_id, "quantity": quantity, "address": to}
+    return {"id": key, "sku": sku_id, "quantity": quantity, "address": to, "overflow": overflow}
 
 
 async def _group_of(unit: Unit, trade_id: int) -> int:
@@ -296,35 +317,6 @@ async def _check_order(
 
 async def _check_not_seated(db: Reader, viewer: Viewer, activity_id: int) -> None:
     """One open membership per person and activity (DOMAIN 1.5)."""
-    who = {"activity": activity_id, "account": viewer.account_id}
-    seated_in: int | None = await db.value(_SEATED_IN, who)
-    if seated_in is not None:
-        raise AlreadyInGroupBuy(seated_in)
-
-
-async def _take_seat(
-    unit: Unit,
-    viewer: Viewer,
-    group: Row[Any],
-    *,
-    sku_id: int,
-    quantity: int,
-    price_fen: int,
-    address: Address,
-    until: datetime,
-) -> int:
-    """Places the order of a counted seat and writes the seat's row; the trade to pay."""
-    placed = await orders_place.place_group(
-        unit,
-        viewer,
-        sku_id=sku_id,
-        quantity=quantity,
-        unit_price_fen=price_fen,
-        group_id=group.id,
-        address=address,
-        expires_at=until,
-    )
-    (order_id,) = placed.order_ids
-    await seats.seat(unit, viewer, group, order_id=order_id, hold_expires_at=until)
-    await seats.tell(unit, group.id, "HELD")
-    return placed.trade_id
+    group_id = await seated_in(db, viewer, activity_id)
+    if group_id is not None:
+        raise AlreadyInGroupBuy(group_id)

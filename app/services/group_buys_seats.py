@@ -1,4 +1,4 @@
-"""Seats of a group: paid, given back, or lost with the group; counters and seats move together.
+"""Seats of a group: held, paid or given back; counters and seats move together.
 
 Whoever changes a group holds its row first and its trades second, so that joining, paying,
 releasing and expiring wait for each other instead of deadlocking.
@@ -14,11 +14,17 @@ from app.db import Unit
 from app.errors import AlreadyInGroupBuy, GroupBuyExpired, GroupBuyFull
 from app.events import GroupBuyChanged
 from app.rules import group_buys as rules
-from app.rules.group_buys import SEATED, FailReason, GroupBuyStatus, MemberStatus
+from app.rules.group_buys import (
+    SEATED,
+    ActivityStatus,
+    FailReason,
+    GroupBuyStatus,
+    MemberStatus,
+    Overflow,
+)
 from app.rules.orders import Move
-from app.services import orders, payments
+from app.services import orders
 from app.services.orders import ORDERS, SYSTEM
-from app.services.payments import RefundReason
 from app.statements import Prepared, bind
 from app.tables.columns import table
 from app.tables.group_buys import GroupBuyActivityRow, GroupBuyMemberRow, GroupBuyRow
@@ -60,6 +66,7 @@ _SEAT = Prepared(
             order_id=bind("order"),
             seat_no=bind("seat"),
             status=MemberStatus.HELD,
+            overflow=bind("choice"),
             hold_expires_at=bind("until"),
             created_at=bind("now"),
         )
@@ -72,7 +79,9 @@ _JOIN = Prepared(
     .where(MEMBERS.c.order_id == bind("order"), MEMBERS.c.status == MemberStatus.HELD)
     .values(status=MemberStatus.JOINED, joined_at=bind("now"))
 )
-_ACTIVITY = Prepared(select(*ACTIVITIES.c).where(ACTIVITIES.c.id == bind("activity")))
+_ACTIVITY = Prepared(  # held against being stopped: its end must see every group that opens
+    select(*ACTIVITIES.c).where(ACTIVITIES.c.id == bind("activity")).with_for_update(read=True)
+)
 _OPEN = Prepared(
     update(GROUPS)
     .where(GROUPS.c.id == bind("group"), GROUPS.c.status == GroupBuyStatus.PENDING)
@@ -118,9 +127,8 @@ async def lock_of_trade(unit: Unit, trade_id: int) -> int | None:
     return group_id
 
 
-async def hold(unit: Unit, group: Row[Any]) -> None:
+async def hold(unit: Unit, group: Row[Any], now: datetime) -> None:
     """Counts one more held seat. Raises GroupBuyFull or GroupBuyExpired, changing nothing."""
-    now = unit.clock()
     if await unit.changed(_HOLD, {"group": group.id, "now": now}):
         return
     current = await locked(unit, group.id)
@@ -132,8 +140,14 @@ async def hold(unit: Unit, group: Row[Any]) -> None:
 
 
 async def seat(
-    unit: Unit, viewer: Viewer, group: Row[Any], *, order_id: int, hold_expires_at: datetime
-) -> None:
+    unit: Unit,
+    viewer: Viewer,
+    group: Row[Any],
+    *,
+    order_id: int,
+    hold_expires_at: datetime,
+    overflow: Overflow,
+) -> int:
     """Writes the member row of a held seat, the lowest free one; the group is held."""
     taken = await unit.db.all(_TAKEN, {"group": group.id})
     seated = {
@@ -142,12 +156,15 @@ async def seat(
         "account": viewer.account_id,
         "order": order_id,
         "seat": rules.free_seat({row.seat_no for row in taken}, group.size),
+        "choice": overflow,
         "until": hold_expires_at,
         "now": unit.clock(),
     }
-    if await unit.returned(_SEAT, seated) is None:
+    made = await unit.returned(_SEAT, seated)
+    if made is None:
         # the same person took a seat of the activity at the same moment
         raise AlreadyInGroupBuy(group.id)
+    return int(made.id)
 
 
 async def paid(unit: Unit, order: Row[Any]) -> None:
@@ -161,9 +178,10 @@ async def paid(unit: Unit, order: Row[Any]) -> None:
     group = await locked(unit, order.group_id)
     if group.status == GroupBuyStatus.PENDING:
         await _open(unit, group)
-    else:
-        await _count_paid(unit, group)
-    group = await tell(unit, order.group_id, "JOINED")
+        await tell(unit, group.id, "OPENED")
+        return
+    await _count_paid(unit, group)
+    group = await tell(unit, group.id, "JOINED")
     if group.status == GroupBuyStatus.FILLED:
         await _release_orders(unit, group)
 
@@ -197,54 +215,29 @@ async def give_back(unit: Unit, *, order_id: int) -> bool:
     return True
 
 
-async def expire(unit: Unit, group_id: int) -> bool:
-    """Ends a group that did not fill in time; only the winner of the update refunds.
-
-    Paid orders are cancelled with one refund each, unpaid trades are cancelled.
-    """
-    now = unit.clock()
-    failed = await unit.changed(
-        update(GROUPS)
-        .where(
-            GROUPS.c.id == group_id,
-            GROUPS.c.status == GroupBuyStatus.OPEN,
-            GROUPS.c.expires_at <= now,
-        )
-        .values(
-            status=GroupBuyStatus.FAILED,
-            fail_reason=FailReason.EXPIRED,
-            held_count=GROUPS.c.paid_count,
-            version=GROUPS.c.version + 1,
-        )
-    )
-    if not failed:
-        return False
-    members = await unit.db.all(
-        select(*MEMBERS.c)
-        .where(
-            MEMBERS.c.group_id == group_id,
-            MEMBERS.c.status.in_((MemberStatus.HELD, MemberStatus.JOINED)),
-        )
-        .order_by(MEMBERS.c.id)
-    )
-    await orders.lock_stock_of(unit, [member.order_id for member in members])
-    for member in members:
-        await _lose_seat(unit, member)
-    await tell(unit, group_id, "EXPIRED")
-    return True
-
-
 async def tell(unit: Unit, group_id: int, cause: str) -> Row[Any]:
     """Announces the group's counters as they are now; returns the row they came from."""
     group = await locked(unit, group_id)
-    unit.emit(GroupBuyChanged(group_id, cause, held=group.held_count, paid=group.paid_count))
+    unit.emit(
+        GroupBuyChanged(
+            group_id,
+            cause,
+            status=group.status,
+            size=group.size,
+            held=group.held_count,
+            paid=group.paid_count,
+            expires_at=group.expires_at.isoformat(),
+        )
+    )
     return group
 
 
 async def _open(unit: Unit, group: Row[Any]) -> None:
     activity = await unit.db.first(_ACTIVITY, {"activity": group.activity_id})
     assert activity is not None
-    until = rules.expiry(unit.clock(), activity.duration_s, ends_at=activity.ends_at)
+    now = unit.clock()
+    ends_at = now if activity.status == ActivityStatus.STOPPED else activity.ends_at
+    until = rules.expiry(now, activity.duration_s, ends_at=ends_at)
     await unit.changed(_OPEN, {"group": group.id, "until": until})
 
 
@@ -267,27 +260,3 @@ async def _release_orders(unit: Unit, group: Row[Any]) -> None:
     ]
     await orders.count_sold(unit, sold)
     await tell(unit, group.id, "FILLED")
-
-
-async def _lose_seat(unit: Unit, member: Row[Any]) -> None:
-    order = await unit.db.first(select(*ORDERS.c).where(ORDERS.c.id == member.order_id))
-    assert order is not None
-    is_paid = member.status == MemberStatus.JOINED
-    to = MemberStatus.REFUNDED if is_paid else MemberStatus.RELEASED
-    await unit.changed(update(MEMBERS).where(MEMBERS.c.id == member.id).values(status=to))
-    if not is_paid:
-        await orders.locked_trade(unit, order.trade_id)
-        await orders.close(unit, order.trade_id, actor=SYSTEM, reason="GROUP_FAILED")
-        await payments.close_open(unit, trade_id=order.trade_id)
-        return
-    await orders.fail_group_order(unit, order)
-    paid_by = await payments.primary(unit, trade_id=order.trade_id)
-    await payments.request_refund(
-        unit,
-        trade_id=order.trade_id,
-        order_id=order.id,
-        payment_id=paid_by.id if paid_by is not None else None,
-        reason=RefundReason.GROUP_FAILED,
-        ref_id=order.id,
-        amount_fen=order.paid_fen - order.refunded_fen,
-    )

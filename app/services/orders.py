@@ -1,6 +1,7 @@
 """Orders: who sees which, what may be done with one, and the moves of its state machine."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -102,6 +103,18 @@ _NOTIFIED = {
     Move.RECEIVED: Kind.ORDER_RECEIVED,
 }
 """What the buyer is notified of when it was not the buyer's own deed."""
+_DUE = Prepared(
+    select(*ORDERS.c)
+    .where(ORDERS.c.status == OrderStatus.SHIPPED, ORDERS.c.auto_receive_at <= bind("now"))
+    .order_by(ORDERS.c.auto_receive_at)
+    .limit(bind("most"))
+)
+_NEXT_DUE = Prepared(
+    select(ORDERS.c.auto_receive_at)
+    .where(ORDERS.c.status == OrderStatus.SHIPPED, ORDERS.c.auto_receive_at.is_not(None))
+    .order_by(ORDERS.c.auto_receive_at)
+    .limit(1)
+)
 _SKUS_OF = Prepared(select(LINES.c.sku_id).where(among(LINES.c.order_id, "orders")).distinct())
 
 
@@ -180,13 +193,14 @@ async def confirm(unit: Unit, viewer: Viewer, *, order_id: int) -> None:
 async def receive_due(unit: Unit, *, limit: int = 50) -> int:
     """Completes shipped orders that nobody confirmed in time. How many."""
     now = unit.clock()
-    due = await unit.db.all(
-        select(*ORDERS.c)
-        .where(ORDERS.c.status == OrderStatus.SHIPPED, ORDERS.c.auto_receive_at <= now)
-        .order_by(ORDERS.c.id)
-        .limit(limit)
-    )
+    due = await unit.db.all(_DUE, {"now": now, "most": limit})
     return sum([await move(unit, row, Move.RECEIVED, SYSTEM, completed_at=now) for row in due])
+
+
+async def next_due(db: Reader) -> datetime | None:
+    """When the next shipped order counts as received."""
+    due: datetime | None = await db.value(_NEXT_DUE)
+    return due
 
 
 async def of_trade(db: Reader, trade_id: int) -> list[Row[Any]]:
@@ -276,10 +290,10 @@ async def close(unit: Unit, trade_id: int, *, actor: Viewer, reason: str) -> boo
     return True
 
 
-async def fail_group_order(unit: Unit, order: Row[Any]) -> bool:
-    """Cancels a paid order whose group did not fill and frees its stock; the refund is apart."""
-    values = {"cancelled_at": unit.clock(), "cancel_reason": Move.GROUP_FAILED}
-    if not await move(unit, order, Move.GROUP_FAILED, SYSTEM, **values):
+async def cancel_paid(unit: Unit, order: Row[Any], kind: Move, actor: Viewer) -> bool:
+    """Cancels a paid order that has lost its group and frees its stock; the refund is apart."""
+    values = {"cancelled_at": unit.clock(), "cancel_reason": kind}
+    if not await move(unit, order, kind, actor, **values):
         return False
     await stocks.release(unit, stocks.ORDER, order.id)
     return True

@@ -1,19 +1,34 @@
 """Ending trades that nobody paid: by their buyer or by time; stock and seats become free."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, select
 
 from app.auth import Viewer
-from app.db import Unit
+from app.db import Reader, Unit
 from app.errors import NotFound, WrongState
 from app.rules.orders import TradeStatus
 from app.services import group_buys_seats as seats
 from app.services import orders, payments
 from app.services.orders import SYSTEM, TRADES
+from app.statements import Prepared, bind
 
 BUYER = "BUYER"
 TIMEOUT = "TIMEOUT"
+
+_DUE = Prepared(
+    select(TRADES.c.id)
+    .where(TRADES.c.status == TradeStatus.PENDING_PAYMENT, TRADES.c.expires_at <= bind("now"))
+    .order_by(TRADES.c.expires_at)
+    .limit(bind("most"))
+)
+_NEXT_DUE = Prepared(
+    select(TRADES.c.expires_at)
+    .where(TRADES.c.status == TradeStatus.PENDING_PAYMENT)
+    .order_by(TRADES.c.expires_at)
+    .limit(1)
+)
 
 
 async def cancel_trade(unit: Unit, viewer: Viewer, *, trade_id: int) -> None:
@@ -43,13 +58,14 @@ async def expire_due(unit: Unit, *, limit: int = 1) -> int:
 
     One trade a unit, so that units of two processes never hold each other's stock.
     """
-    due = await unit.db.all(
-        select(TRADES.c.id)
-        .where(TRADES.c.status == TradeStatus.PENDING_PAYMENT, TRADES.c.expires_at <= unit.clock())
-        .order_by(TRADES.c.expires_at, TRADES.c.id)
-        .limit(limit)
-    )
+    due = await unit.db.all(_DUE, {"now": unit.clock(), "most": limit})
     return sum([await expire(unit, row.id) for row in due])
+
+
+async def next_due(db: Reader) -> datetime | None:
+    """When the next unpaid trade ends."""
+    due: datetime | None = await db.value(_NEXT_DUE)
+    return due
 
 
 async def _locked(unit: Unit, trade_id: int) -> Row[Any]:

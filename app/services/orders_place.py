@@ -125,6 +125,13 @@ class Basket:
     def items(self) -> list[Item]:
         return [line.item for parcel in self.quote.parcels for line in parcel.lines]
 
+    def units_by_product(self) -> dict[int, int]:
+        units: dict[int, int] = {}
+        for item in self.items:
+            product_id = self.goods[item.sku_id].product_id
+            units[product_id] = units.get(product_id, 0) + item.quantity
+        return units
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:
@@ -165,28 +172,32 @@ async def place(
     return placed.trade_id
 
 
+async def group_basket(
+    unit: Unit, *, sku_id: int, quantity: int, unit_price_fen: int, province: str
+) -> Basket:
+    """One SKU at the group price. Raises NotFound, SkuUnavailable."""
+    sku = await _sku(unit, sku_id)
+    item = Item(sku_id, sku_id, sku.supplier_id, quantity, unit_price_fen)
+    terms = {sku.supplier_id: carts_pricing.shipping_terms(sku)}
+    return Basket(
+        quote([item], terms, province=province),
+        {sku_id: Goods(sku.product_id, sku.title, sku.options, sku.supply_price_fen)},
+    )
+
+
 async def place_group(
     unit: Unit,
     viewer: Viewer,
+    basket: Basket,
     *,
-    sku_id: int,
-    quantity: int,
-    unit_price_fen: int,
     group_id: int,
     address: Address,
     expires_at: datetime,
 ) -> Placed:
-    """One order of one SKU at the group price; it is paid before `expires_at` or not at all.
+    """One order for a group; it is paid before `expires_at` or not at all.
 
-    Raises NotFound, SkuUnavailable, LimitExceeded, OutOfStock.
+    Raises LimitExceeded, OutOfStock.
     """
-    sku = await _sku(unit, sku_id)
-    item = Item(sku_id, sku_id, sku.supplier_id, quantity, unit_price_fen)
-    terms = {sku.supplier_id: carts_pricing.shipping_terms(sku)}
-    basket = Basket(
-        quote([item], terms, province=address.province),
-        {sku_id: Goods(sku.product_id, sku.title, sku.options, sku.supply_price_fen)},
-    )
     return await _create(
         unit, viewer, basket, address=address, expires_at=expires_at, group_id=group_id
     )
@@ -232,11 +243,7 @@ async def _create(
     group_id: int | None = None,
 ) -> Placed:
     """Writes trade, orders and lines with their frozen shares, and reserves the stock."""
-    wanted: dict[int, int] = {}
-    for item in basket.items:
-        product_id = basket.goods[item.sku_id].product_id
-        wanted[product_id] = wanted.get(product_id, 0) + item.quantity
-    await limits.check(unit, viewer.account_id, wanted)
+    await limits.check(unit, viewer.account_id, basket.units_by_product())
     trade_id = await _insert_trade(unit, viewer, basket.quote, expires_at)
     await stocks.lock(unit, [item.sku_id for item in basket.items])
     order_ids = []

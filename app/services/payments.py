@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, Select, false, func, insert, or_, select, update
 
 from app.auth import Role, Viewer
-from app.db import Unit
+from app.db import Reader, Unit
 from app.errors import NotFound, PaymentFailed, TradeExpired, WrongState
 from app.ids import receipt_no
 from app.rules.orders import Cause, TradeStatus
@@ -43,6 +43,7 @@ class RefundReason(StrEnum):
     """The cause; with its `ref_id` (an order or a payment) it is unique: one refund per cause."""
 
     GROUP_FAILED = "GROUP_FAILED"
+    LEFT_GROUP = "LEFT_GROUP"
     LATE_PAYMENT = "LATE_PAYMENT"
     DUPLICATE_PAYMENT = "DUPLICATE_PAYMENT"
     AFTERSALE = "AFTERSALE"
@@ -89,6 +90,11 @@ _SUCCEED = Prepared(
     update(PAYMENTS)
     .where(PAYMENTS.c.id == bind("payment"), PAYMENTS.c.status != PaymentStatus.SUCCEEDED)
     .values(status=PaymentStatus.SUCCEEDED, role=bind("new_role"), finished_at=bind("now"))
+)
+_PAY_ANOTHER = Prepared(
+    update(PAYMENTS)
+    .where(PAYMENTS.c.id == bind("payment"), PAYMENTS.c.trade_id == bind("lost"))
+    .values(trade_id=bind("trade"), attempt_no=1)
 )
 _CLOSE_OPEN = Prepared(
     update(PAYMENTS)
@@ -171,8 +177,8 @@ async def start(
     return Attempt(payment_id, provider_no, trade.payable_fen)
 
 
-async def get(unit: Unit, payment_id: int) -> Row[Any]:
-    row = await unit.db.first(_PAYMENT, {"payment": payment_id})
+async def get(db: Reader, payment_id: int) -> Row[Any]:
+    row = await db.first(_PAYMENT, {"payment": payment_id})
     if row is None:
         raise NotFound("Payment")
     return row
@@ -191,7 +197,7 @@ async def succeed(
     The trade is held by the caller, who knows the `role`. Raises PaymentFailed when the provider
     names another amount than we asked for.
     """
-    payment = await get(unit, payment_id)
+    payment = await get(unit.db, payment_id)
     if payment.amount_fen != amount_fen:
         raise PaymentFailed
     is_new = await _note(unit, payment_id, provider_event_id, "SUCCEEDED")
@@ -203,7 +209,7 @@ async def succeed(
 
 async def fail(unit: Unit, *, payment_id: int, provider_event_id: str) -> bool:
     """Writes down that an attempt failed, once; money that came is never un-come."""
-    payment = await get(unit, payment_id)
+    payment = await get(unit.db, payment_id)
     if not await _note(unit, payment_id, provider_event_id, "FAILED"):
         return False
     failed = await unit.changed(
@@ -224,6 +230,13 @@ async def close_open(unit: Unit, *, trade_id: int) -> int:
 async def primary(unit: Unit, *, trade_id: int) -> Row[Any] | None:
     """The payment that paid the trade (or came late for it); every other one is beyond it."""
     return await unit.db.first(_PRIMARY, {"trade": trade_id})
+
+
+async def pay_another(unit: Unit, payment: Row[Any], trade_id: int) -> None:
+    """Makes money that came for a lost trade the first payment of a new one."""
+    given = {"payment": payment.id, "lost": payment.trade_id, "trade": trade_id}
+    moved = await unit.changed(_PAY_ANOTHER, given)
+    assert moved == 1
 
 
 async def request_refund(

@@ -97,7 +97,11 @@ class GroupBuyMemberRow(SQLModel, table=True):
     account_id: int = ref("accounts.id")
     order_id: int = Field(foreign_key="orders.id", unique=True)
     seat_no: int
-    status: str  # HELD, JOINED, SUCCEEDED, RELEASED, REFUNDED
+    status: str  # HELD, JOINED, SUCCEEDED, RELEASED, REFUNDED, LEFT
+    overflow: str = Field(  # REFUND, OTHER_GROUP, OPEN_NEW: what money that comes late is for
+        default="REFUND", sa_column_kwargs={"server_default": "REFUND"}
+    )
+    moved_to_id: int | None = ref("group_buy_members.id", default=None, index=False)
     hold_expires_at: datetime = instant()
     joined_at: datetime | None = instant(default=None, nullable=True)
     created_at: datetime = instant()

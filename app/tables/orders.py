@@ -40,6 +40,7 @@ class OrderRow(SQLModel, table=True):
         CheckConstraint("refunded_fen >= 0 AND refunded_fen <= paid_fen", name="refunded"),
         Index("ix_orders_supplier_id_status_id", "supplier_id", "status", "id"),
         Index("ix_orders_buyer_id_id", "buyer_id", "id"),
+        Index("ix_orders_status_auto_receive_at", "status", "auto_receive_at"),
     )
 
     id: int = key()

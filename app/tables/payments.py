@@ -62,7 +62,7 @@ class RefundRow(SQLModel, table=True):
     trade_id: int = ref("trades.id")
     order_id: int | None = ref("orders.id", default=None)
     payment_id: int | None = ref("payments.id", default=None, index=False)
-    reason_kind: str  # GROUP_FAILED, LATE_PAYMENT, DUPLICATE_PAYMENT, AFTERSALE
+    reason_kind: str  # GROUP_FAILED, LEFT_GROUP, LATE_PAYMENT, DUPLICATE_PAYMENT, AFTERSALE
     ref_id: int
     amount_fen: int = fen()
     status: str  # REQUESTED, PROCESSING, SUCCEEDED, FAILED

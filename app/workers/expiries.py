@@ -1,21 +1,36 @@
-"""What time ends: unpaid seats and trades, groups that did not fill, parcels long received."""
+"""What time ends: unpaid seats and trades, groups that did not fill, parcels long received.
+
+The worker sleeps until the first of them is due. It looks again when this process has written to
+one of their tables, and after `AT_MOST_S` whatever happened: what another process wrote is that
+process's to end, unless it has died since. Guarded updates decide who ends a thing.
+"""
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any
 
-from app.db import Database, Unit
-from app.services import group_buys, orders, orders_cancel
+from app.db import Database, Reader, Unit
+from app.services import group_buys_end, orders, orders_cancel
 
-INTERVAL_S = 1.0
+AT_MOST_S = 5.0
+GATHER_S = 0.02  # many writes close together are one reason to look
+AGAIN_S = 1.0  # after which a due thing that could not be ended is tried again
+TIMED = frozenset({"group_buy_groups", "group_buy_members", "trades", "orders"})
 
-_SWEEPS: tuple[Callable[[Unit], Coroutine[Any, Any, int]], ...] = (
-    group_buys.expire_due,
-    group_buys.release_due_holds,
-    orders_cancel.expire_due,
-    orders.receive_due,
+_SWEEPS: tuple[
+    tuple[
+        Callable[[Unit], Coroutine[Any, Any, int]],
+        Callable[[Reader], Coroutine[Any, Any, datetime | None]],
+    ],
+    ...,
+] = (
+    (group_buys_end.expire_due, group_buys_end.next_due),
+    (group_buys_end.release_due_holds, group_buys_end.next_due_hold),
+    (orders_cancel.expire_due, orders_cancel.next_due),
+    (orders.receive_due, orders.next_due),
 )
 _log = logging.getLogger(__name__)
 
@@ -23,8 +38,8 @@ _log = logging.getLogger(__name__)
 async def once(database: Database) -> int:
     """Ends everything that is due, one thing a unit; how many things."""
     ended = 0
-    for sweep in _SWEEPS:
-        while True:
+    for sweep, next_due in _SWEEPS:
+        while await _is_due(database, next_due):
             swept = await database.change(sweep)
             if not swept:
                 break
@@ -32,11 +47,57 @@ async def once(database: Database) -> int:
     return ended
 
 
-async def run(database: Database, stop: asyncio.Event, *, interval_s: float = INTERVAL_S) -> None:
-    """Looks every `interval_s` seconds until `stop` is set."""
-    while not stop.is_set():
-        ended = await once(database)
-        if ended:
-            _log.info("expired", extra={"count": ended})
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), interval_s)
+async def run(database: Database, stop: asyncio.Event, *, at_most_s: float = AT_MOST_S) -> None:
+    """Ends what is due, and sleeps `at_most_s` seconds at most, until `stop` is set."""
+    written = asyncio.Event()
+
+    def look_again(tags: frozenset[str]) -> None:
+        if not TIMED.isdisjoint(tags):
+            written.set()
+
+    forget = database.on_commit(look_again)
+    try:
+        while not stop.is_set():
+            written.clear()
+            ended = await once(database)
+            if ended:
+                _log.info("expired", extra={"count": ended})
+            pause_s = min(await _seconds_left(database), at_most_s)
+            await _first_of(stop, written, pause_s)
+            if written.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), GATHER_S)
+    finally:
+        forget()
+
+
+async def _is_due(
+    database: Database, next_due: Callable[[Reader], Coroutine[Any, Any, datetime | None]]
+) -> bool:
+    """A look before the write lock is taken."""
+    due = await database.look(next_due)
+    return due is not None and due <= database.clock()
+
+
+async def _seconds_left(database: Database) -> float:
+    """Until the next thing is due."""
+
+    async def soonest(db: Reader) -> datetime | None:
+        dues = [await next_due(db) for _, next_due in _SWEEPS]
+        return min((due for due in dues if due is not None), default=None)
+
+    due = await database.look(soonest)
+    if due is None:
+        return AT_MOST_S
+    left_s = (due - database.clock()).total_seconds()
+    return left_s if left_s > 0 else AGAIN_S
+
+
+async def _first_of(one: asyncio.Event, other: asyncio.Event, timeout_s: float) -> None:
+    """Waits for either, `timeout_s` seconds at most."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in (one, other)]
+    try:
+        await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

@@ -90,6 +90,7 @@ Mutation.confirmOrder           404             404             404             
 Mutation.endLiveRoom            401             401             403             403             404             404             404             403             404
 Mutation.grantRole              401             401             403             403             403             403             403             403             404
 Mutation.joinGroupBuy           401             401             404             404             404             403             403             403             403
+Mutation.leaveGroupBuy          401             401             404             404             404             403             403             403             403
 Mutation.likeLiveRoom           404             404             404             404             404             404             404             404             404
 Mutation.loginWithCode          LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED
 Mutation.logout                 404             404             404             404             404             404             404             404             404
@@ -107,6 +108,7 @@ Mutation.scheduleLiveRoom       401             401             403             
 Mutation.sendMessage            401             401             404             404             404             404             404             404             404
 Mutation.shipOrder              401             401             403             403             403             404             404             403             403
 Mutation.startLiveRoom          401             401             403             403             404             404             404             403             404
+Mutation.stopGroupBuyActivity   401             401             403             403             403             404             404             403             404
 Mutation.switchRole             401             401             ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD   ROLE_NOT_HELD
 Mutation.updateCartLine         404             404             404             404             404             404             404             404             404
 Subscription.chat               401             401             404             404             404             404             404             404             404
@@ -164,6 +166,10 @@ ASKS: dict[str, tuple[str, str]] = {
             "joinGroupBuy", kind='groupBuyId: "$id"', given='skuId: "$sku", idempotencyKey: "k"'
         ),
     ),
+    "Mutation.leaveGroupBuy": (
+        "GroupBuy",
+        _mutation("leaveGroupBuy", kind='groupBuyId: "$id"', given='idempotencyKey: "k"'),
+    ),
     "Mutation.likeLiveRoom": ("LiveRoom", _mutation("likeLiveRoom", kind='roomId: "$id"')),
     "Mutation.loginWithCode": ("", _mutation("loginWithCode", given='platform: DEV, code: "x"')),
     "Mutation.logout": ("", _mutation("logout", given='refreshToken: "x"')),
@@ -214,6 +220,10 @@ ASKS: dict[str, tuple[str, str]] = {
         ),
     ),
     "Mutation.startLiveRoom": ("LiveRoom", _mutation("startLiveRoom", kind='roomId: "$id"')),
+    "Mutation.stopGroupBuyActivity": (
+        "GroupBuyActivity",
+        _mutation("stopGroupBuyActivity", kind='activityId: "$id"'),
+    ),
     "Mutation.switchRole": ("", _mutation("switchRole", given="role: GUEST")),
     "Mutation.updateCartLine": (
         "CartLine",

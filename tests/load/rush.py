@@ -40,6 +40,7 @@ TO = {
     "city": "杭州市",
     "street": "文三路 1 号",
 }
+MOST_TRIES = 5
 LOGIN = """mutation($code: String!) { loginWithCode(input: {platform: DEV, code: $code}) {
   ... on Session { token } ... on Problem { code } } }"""
 OPEN = """mutation($input: OpenGroupBuyInput!) { openGroupBuy(input: $input) {
@@ -77,24 +78,32 @@ class Rush:
 
     client: httpx.AsyncClient
     mall: Mall
-    size: Size
-    luck: random.Random
+    size: Size = field(default_factory=Size)
+    luck: random.Random = field(default_factory=random.Random)
     took_s: dict[str, float] = field(default_factory=dict)
     latencies_ms: list[float] = field(default_factory=list)
     lines: list[tuple[str, object, object]] = field(default_factory=list)
+    timeouts: int = 0
+    notes: list[tuple[str, object]] = field(default_factory=list)
 
     async def ask(self, token: str, query: str, **variables: Any) -> Any:
-        """The value of the one root field."""
+        """The value of the one root field.
+
+        What took too long is asked for again: its idempotency key makes that harmless.
+        """
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        began = time.perf_counter()
-        answer = await self.client.post(
-            "/graphql", json={"query": query, "variables": variables}, headers=headers
-        )
-        self.latencies_ms.append((time.perf_counter() - began) * 1000)
-        body = answer.json()
-        if "errors" in body:
-            raise AssertionError(body["errors"])
-        return next(iter(body["data"].values()))
+        asked = {"query": query, "variables": variables}
+        for _ in range(MOST_TRIES):
+            began = time.perf_counter()
+            answer = await self.client.post("/graphql", json=asked, headers=headers)
+            self.latencies_ms.append((time.perf_counter() - began) * 1000)
+            body = answer.json()
+            if "errors" not in body:
+                return next(iter(body["data"].values()))
+            if body["errors"][0]["extensions"]["code"] != "OPERATION_TIMEOUT":
+                break
+            self.timeouts += 1
+        raise AssertionError(body["errors"])
 
     async def at_once(self, stage: str, deeds: Sequence[Awaitable[T]]) -> list[T]:
         began = time.perf_counter()
@@ -104,6 +113,10 @@ class Rush:
 
     def check(self, what: str, seen: object, wanted: object) -> None:
         self.lines.append((what, seen, wanted))
+
+    def note(self, what: str, seen: object) -> None:
+        """Something to tell of the run that is neither right nor wrong."""
+        self.notes.append((what, seen))
 
     @property
     def is_good(self) -> bool:
@@ -121,7 +134,9 @@ class Rush:
         return await self.at_once(f"{count} sign in", [sign_in(number) for number in numbers])
 
     async def pay(self, token: str, trade_id: str) -> str:
-        paid = await self.ask(token, PAY, input={"tradeId": trade_id, "idempotencyKey": _key()})
+        paid = await self.ask(
+            token, PAY, input={"tradeId": trade_id, "idempotencyKey": fresh_key()}
+        )
         return str(paid.get("status") or paid["code"])
 
 
@@ -135,7 +150,7 @@ async def into_groups(rush: Rush, first: int) -> None:
     shoppers = await rush.people(size.shoppers, first + size.groups)
 
     async def lead(token: str) -> str:
-        seat = await rush.ask(token, OPEN, input=_seat(sku, activityId=_activity(activity)))
+        seat = await rush.ask(token, OPEN, input=seat_in(sku, activityId=activity_id(activity)))
         assert await rush.pay(token, seat["trade"]["id"]) == "PAID"
         group: str = seat["groupBuy"]["id"]
         return group
@@ -146,7 +161,7 @@ async def into_groups(rush: Rush, first: int) -> None:
         """How each attempt of one shopper went; the last one tells whether there is a seat."""
         told: Counter[str] = Counter()
         for group in rush.luck.sample(groups, len(groups)):
-            answer = await rush.ask(token, JOIN, input=_seat(sku, groupBuyId=group))
+            answer = await rush.ask(token, JOIN, input=seat_in(sku, groupBuyId=group))
             if "trade" in answer:
                 told[await rush.pay(token, answer["trade"]["id"])] += 1
                 return told
@@ -178,7 +193,7 @@ async def for_the_last_units(rush: Rush, first: int) -> None:
     payables = await rush.at_once("buyers fill their carts", [add(token) for token in buyers])
 
     async def place(token: str, payable: int) -> str:
-        given = {"expectedPayable": payable, "address": TO, "idempotencyKey": _key()}
+        given = {"expectedPayable": payable, "address": TO, "idempotencyKey": fresh_key()}
         answer = await rush.ask(token, PLACE, input=given)
         return "trade" if "id" in answer else f"{answer['code']} {answer.get('available')}"
 
@@ -253,18 +268,18 @@ async def _orders(rush: Rush, sku_id: int) -> dict[str, int]:
     return {row.status: row.number for row in rows}
 
 
-def _activity(key: int) -> str:
+def activity_id(key: int) -> str:
     return ids.encode("GroupBuyActivity", key)
 
 
-def _seat(sku: str, **place: str) -> dict[str, Any]:
-    return {"skuId": sku, "address": TO, "idempotencyKey": _key(), **place}
+def seat_in(sku: str, **place: str) -> dict[str, Any]:
+    return {"skuId": sku, "address": TO, "idempotencyKey": fresh_key(), **place}
 
 
 _KEYS = itertools.count()
 
 
-def _key() -> str:
+def fresh_key() -> str:
     return f"rush-{next(_KEYS)}"
 
 
@@ -293,11 +308,14 @@ def report(rush: Rush, show: Callable[[str], None]) -> None:
     for what, seen, wanted in rush.lines:
         mark = "ok  " if seen == wanted else "FAIL"
         show(f"{mark}  {what:<36} {seen}" + ("" if seen == wanted else f"  wanted {wanted}"))
+    for what, seen in rush.notes:
+        show(f"      {what:<36} {seen}")
     for stage, seconds in rush.took_s.items():
         show(f"      {stage:<36} {seconds:.2f} s")
     times = sorted(rush.latencies_ms)
     middle, late = times[len(times) // 2], times[len(times) * 95 // 100]
     show(f"      {len(times)} requests, median {middle:.0f} ms, 95 % within {late:.0f} ms")
+    show(f"      {rush.timeouts} of them took too long and were sent again")
 
 
 def main() -> int:

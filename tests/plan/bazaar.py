@@ -7,7 +7,15 @@ from sqlalchemy import insert, select
 
 from app import ids
 from app.auth import Role, Viewer
-from app.services import group_buys, live_rooms, orders, orders_cancel, products_store, shipments
+from app.services import (
+    group_buys,
+    group_buys_end,
+    live_rooms,
+    orders,
+    orders_cancel,
+    products_store,
+    shipments,
+)
 from app.tables.accounts import AccountRoleRow, AddressRow
 from app.tables.assets import AssetRow
 from app.tables.carts import CartLineRow
@@ -145,7 +153,7 @@ async def _groups(mall: Mall, goods: list[Product], consumer: Viewer) -> None:
     await mall.opened(short, goods[5].sku_id)
     mall.clock.advance(minutes=11)
     async with mall.unit() as unit:
-        await group_buys.expire_due(unit, limit=9)
+        await group_buys_end.expire_due(unit, limit=9)
     await refunds.once(mall.database, mall.payments)
     running = await mall.activity(goods[0], size=3)
     filled = await mall.opened(running, goods[0].sku_id)

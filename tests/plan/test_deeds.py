@@ -63,6 +63,14 @@ def seat(seen: Seen, key: str = "seat") -> Json:
     }
 
 
+def leaving(seen: Seen) -> Json:
+    return {"groupBuyId": seen["groupBuys"]["nodes"][0]["id"], "idempotencyKey": "leave"}
+
+
+def stopping(seen: Seen) -> Json:
+    return {"activityId": seen["groupBuyActivities"][-1]["id"]}
+
+
 def opening(seen: Seen, activity: str = "") -> Json:
     chosen = seen["groupBuyActivities"][0] if seen else {"id": activity, "skus": []}
     return {
@@ -106,7 +114,11 @@ DEEDS: list[tuple[str, str, Callable[[Seen], Json]]] = [
     ("distributor", "pay-trade", lambda _seen: {"tradeId": "nonsense", "idempotencyKey": "q"}),
     ("consumer who reads English", "join-group-buy", seat),
     ("consumer who reads English", "join-group-buy", lambda seen: seat(seen, key="again")),
+    ("consumer who reads English", "leave-group-buy", leaving),
+    ("consumer", "leave-group-buy", lambda seen: leaving(seen) | {"groupBuyId": "nonsense"}),
     ("agent", "open-group-buy", opening),
+    ("admin", "stop-group-buy-activity", stopping),
+    ("supplier", "stop-group-buy-activity", lambda _seen: {"activityId": "nonsense"}),
     ("admin", "open-group-buy", lambda _seen: opening({}, activity="nonsense")),
     ("supplier", "ship-order", parcel),
     ("consumer", "ship-order", parcel),

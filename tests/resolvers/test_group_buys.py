@@ -2,10 +2,14 @@
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 
+from app import ids
 from app.auth import Role, Viewer
+from app.rules.group_buys import Overflow
 from app.tables.group_buys import GroupBuyRow
-from tests.factories import Mall
+from app.workers import expiries
+from tests.factories import START, Mall
 from tests.resolvers.conftest import BAD_IDS, Api, gid, mutation
 
 SEAT = """... on GroupBuySeat {
@@ -15,12 +19,21 @@ SEAT = """... on GroupBuySeat {
   ... on OutOfStockProblem { available }"""
 OPEN = mutation("openGroupBuy", SEAT)
 JOIN = mutation("joinGroupBuy", f"{SEAT} ... on GroupBuyFullProblem {{ size }}")
+LEAVE = mutation(
+    "leaveGroupBuy",
+    """... on GroupBuy { status held joined members { seatNo status } }
+  ... on Problem { code } ... on WrongStateProblem { state }""",
+)
+STOP = mutation(
+    "stopGroupBuyActivity", "... on GroupBuyActivity { status } ... on Problem { code }"
+)
 PAY = "mutation($input: PayTradeInput!) { payTrade(input: $input) { __typename } }"
 GROUP = """query($id: ID!) { groupBuy(id: $id) { id status held joined remaining
   members { seatNo status nickname } product { id } activity { size } } }"""
 UPDATED = """subscription($id: ID!, $after: String) { groupBuyUpdated(id: $id, after: $after) {
   __typename
-  ... on GroupBuyUpdate { cursor cause held joined groupBuy { status members { seatNo } } }
+  ... on GroupBuyUpdate { cursor cause held joined remaining status expiresAt
+    groupBuy { status members { seatNo } } }
   ... on StreamGap { cursor } } }"""
 LIST = """query($productId: ID, $after: String, $first: Int! = 20) {
   groupBuys(productId: $productId, after: $after, first: $first) {
@@ -282,4 +295,109 @@ async def test_running_activities_show_their_prices_and_groups(api: Api, mall: M
             "skus": [{"sku": {"id": gid("Sku", group.sku_id)}, "price": {"amountMinor": 1990}}],
             "groupBuys": [{"id": gid("GroupBuy", group.id)}],
         }
+    ]
+
+
+async def test_an_update_needs_no_second_look(api: Api, mall: Mall) -> None:
+    group = await mall.group_buy(size=3, duration_s=3600)
+    known = ("cause", "status", "held", "joined", "remaining", "expiresAt")
+    async with api.stream(UPDATED, id=gid("GroupBuy", group.id)) as events:
+        seen = [await events.next()]
+        await mall.join(group, await mall.consumer())
+        seen += [await events.next() for _ in range(2)]
+        await mall.leave(group, group.leader)
+        seen += [await events.next() for _ in range(2)]
+        mall.clock.advance(hours=1)
+        await expiries.once(mall.database)
+        seen.append(await events.next())
+    until = (START + timedelta(hours=1)).isoformat()
+    assert [tuple(one[name] for name in known) for one in seen] == [
+        ("SNAPSHOT", "OPEN", 1, 1, 2, until),
+        ("HELD", "OPEN", 2, 1, 1, until),
+        ("JOINED", "OPEN", 2, 2, 1, until),
+        ("RELEASED", "OPEN", 1, 1, 2, until),
+        ("LEADER_CHANGED", "OPEN", 1, 1, 2, until),
+        ("EXPIRED", "FAILED", 1, 1, 2, until),
+    ]
+
+
+async def test_a_group_that_opens_is_told_to_its_leader(api: Api, mall: Mall) -> None:
+    leader, product = await mall.consumer(), await mall.product()
+    activity = gid("GroupBuyActivity", await mall.activity(product))
+    made = await api.ask(OPEN, leader, input=seat(product.sku_id, activityId=activity))
+    async with api.stream(UPDATED, leader, id=made["groupBuy"]["id"]) as events:
+        assert (await events.next())["status"] == "PENDING"
+        given = {"tradeId": made["trade"]["id"], "idempotencyKey": "p"}
+        await api.ask(PAY, leader, input=given)
+        opened = await events.next()
+    assert (opened["cause"], opened["status"], opened["joined"]) == ("OPENED", "OPEN", 1)
+
+
+async def test_a_member_leaves_and_a_repetition_gets_the_same_answer(api: Api, mall: Mall) -> None:
+    group, member = await mall.group_buy(size=3), await mall.consumer()
+    await mall.join(group, member)
+    given = {"groupBuyId": gid("GroupBuy", group.id), "idempotencyKey": "k"}
+    left = await api.ask(LEAVE, member, input=given)
+    assert (left["status"], left["held"], left["joined"]) == ("OPEN", 1, 1)
+    async with mall.unchanged():
+        assert await api.ask(LEAVE, member, input=given) == left
+    assert left["members"] == [
+        {"seatNo": 1, "status": "JOINED"},
+        {"seatNo": 2, "status": "LEFT"},
+    ]
+
+
+async def test_a_full_group_is_not_left(api: Api, mall: Mall) -> None:
+    group, member = await mall.group_buy(size=2), await mall.consumer()
+    await mall.join(group, member)
+    given = {"groupBuyId": gid("GroupBuy", group.id), "idempotencyKey": "k"}
+    problem = await api.problem(LEAVE, member, input=given)
+    assert problem == {"code": "WRONG_STATE", "state": "FILLED"}
+    problem = await api.problem(LEAVE, member, input=given | {"idempotencyKey": ""})
+    assert problem["code"] == "INVALID_INPUT"
+    for wrong in (*BAD_IDS, gid("GroupBuy", 999)):
+        problem = await api.problem(LEAVE, member, input=given | {"groupBuyId": wrong})
+        assert problem == {"code": "NOT_FOUND"}
+
+
+async def test_a_supplier_stops_an_activity_once(api: Api, mall: Mall) -> None:
+    product = await mall.product()
+    activity_id = await mall.activity(product)
+    group = await mall.opened(activity_id, product.sku_id)
+    supplier = await mall.supplier_viewer(product.supplier_id)
+    given = {"activityId": gid("GroupBuyActivity", activity_id)}
+    async with api.stream(UPDATED, id=gid("GroupBuy", group.id)) as events:
+        await events.next()
+        assert await api.ask(STOP, supplier, input=given) == {"status": "STOPPED"}
+        told = await events.next()
+    assert (told["cause"], told["status"]) == ("STOPPED", "FAILED")
+    async with mall.unchanged():
+        assert await api.ask(STOP, supplier, input=given) == {"status": "STOPPED"}
+
+
+async def test_ones_own_choice_for_late_money_is_ones_own_to_see(api: Api, mall: Mall) -> None:
+    group, shopper = await mall.group_buy(size=3), await mall.consumer()
+    given = seat(group.sku_id, groupBuyId=gid("GroupBuy", group.id), overflow="OPEN_NEW")
+    made = await api.ask(JOIN, shopper, input=given)
+    await mall.pay(shopper, ids.key_of("Trade", made["trade"]["id"]))
+    query = "query($id: ID!) { groupBuy(id: $id) { members { overflow } } }"
+    for viewer, seen in ((shopper, [None, "OPEN_NEW"]), (Viewer(), [None, None])):
+        told = await api.ask(query, viewer, id=gid("GroupBuy", group.id))
+        assert [one["overflow"] for one in told["members"]] == seen
+
+
+async def test_a_lost_seat_shows_where_its_late_money_went(api: Api, mall: Mall) -> None:
+    group, shopper = await mall.group_buy(size=3), await mall.consumer()
+    trade_id = await mall.hold(group, shopper, overflow=Overflow.OTHER_GROUP)
+    tell = await mall.told_late(shopper, trade_id, minutes=10)
+    await expiries.once(mall.database)
+    await tell()
+    query = """query($id: ID!) { groupBuy(id: $id) { members {
+      status movedTo { status seatNo groupBuy { id } } } } }"""
+    key = gid("GroupBuy", group.id)
+    seats = (await api.ask(query, shopper, id=key))["members"]
+    assert [(one["status"], one["movedTo"]) for one in seats] == [
+        ("JOINED", None),
+        ("RELEASED", {"status": "JOINED", "seatNo": 2, "groupBuy": {"id": key}}),
+        ("JOINED", None),
     ]

@@ -15,6 +15,7 @@ ALLOWED = {
     (S.PENDING_PAYMENT, Move.CANCELLED): S.CANCELLED,
     (S.AWAITING_GROUP, Move.GROUP_FILLED): S.AWAITING_SHIPMENT,
     (S.AWAITING_GROUP, Move.GROUP_FAILED): S.CANCELLED,
+    (S.AWAITING_GROUP, Move.LEFT_GROUP): S.CANCELLED,
     (S.AWAITING_GROUP, Move.REFUNDED): S.CLOSED,
     (S.AWAITING_SHIPMENT, Move.PART_SHIPPED): S.PARTIALLY_SHIPPED,
     (S.AWAITING_SHIPMENT, Move.SHIPPED): S.SHIPPED,
@@ -36,10 +37,12 @@ def test_every_pair_of_state_and_move_is_decided(status: OrderStatus, move: Move
 
 
 @pytest.mark.parametrize("status", OrderStatus)
-def test_a_buyer_pays_and_cancels_before_payment_and_confirms_after_shipping(
-    status: OrderStatus,
-) -> None:
-    expected = {S.PENDING_PAYMENT: [Action.PAY, Action.CANCEL], S.SHIPPED: [Action.CONFIRM]}
+def test_a_buyer_goes_on_or_back_as_the_state_allows(status: OrderStatus) -> None:
+    expected = {
+        S.PENDING_PAYMENT: [Action.PAY, Action.CANCEL],
+        S.AWAITING_GROUP: [Action.LEAVE_GROUP],
+        S.SHIPPED: [Action.CONFIRM],
+    }
     assert actions(status, Side.BUYER) == expected.get(status, [])
 
 

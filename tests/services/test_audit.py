@@ -10,7 +10,7 @@ from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import MallError, WrongState
 from app.rules.audit import Action
-from app.services import audit, chat, chat_handoffs, live_rooms, pages, shipments
+from app.services import audit, chat, chat_handoffs, group_buys_end, live_rooms, pages, shipments
 from app.tables.live_rooms import LiveProductRow
 from app.tables.orders import OrderRow
 from app.tables.sessions import AuditRow
@@ -125,6 +125,17 @@ async def unpinning(mall: Mall) -> Made:
     return host, unpin, ("LiveRoom", room)
 
 
+async def stopping(mall: Mall) -> Made:
+    product = await mall.product()
+    activity = await mall.activity(product)
+    supplier = await mall.supplier_viewer(product.supplier_id)
+
+    def stop(unit: Unit) -> Awaitable[None]:
+        return group_buys_end.stop(unit, supplier, activity_id=activity)
+
+    return supplier, stop, ("GroupBuyActivity", activity)
+
+
 DEEDS = {
     shipping: Action.SHIP_ORDER,
     taking: Action.TAKE_CONVERSATION,
@@ -138,6 +149,7 @@ DEEDS = {
     shelving: Action.SHELVE_LIVE_PRODUCT,
     pinning: Action.PIN_LIVE_PRODUCT,
     unpinning: Action.PIN_LIVE_PRODUCT,
+    stopping: Action.STOP_GROUP_BUY_ACTIVITY,
 }
 SIGNING = {
     Action.SIGN_IN,

@@ -20,6 +20,7 @@ interface Mall {
   cart?: { lines: Identified[]; cost: { payable: Amount } } | null
   orders?: Nodes<Identified>
   unpaid?: Nodes<{ trade: Identified | null }>
+  waiting?: Nodes<{ groupBuy: Identified | null }>
   toShip?: Nodes<Identified>
   conversations?: Identified[]
   notifications?: Nodes<Identified>
@@ -139,8 +140,12 @@ export const EXAMPLES: Example[] = [
     input: {
       groupBuyId: mall.groupBuys?.nodes[0]?.id ?? '',
       skuId: mall.groupBuys?.nodes[0]?.activity?.skus[0]?.sku?.id ?? '',
+      overflow: 'OTHER_GROUP',
       idempotencyKey: key(),
     },
+  })),
+  example('consumer-1', 'leave-group-buy', '退团 leave a group', (mall) => ({
+    input: { groupBuyId: mall.waiting?.nodes[0]?.groupBuy?.id ?? '', idempotencyKey: key() },
   })),
   example('consumer-1', 'group-buy-updated', '订阅一个团 follow a group', (mall) => ({
     id: mall.groupBuys?.nodes[0]?.id ?? '',
@@ -184,6 +189,9 @@ export const EXAMPLES: Example[] = [
   example('agent-1', 'handed-over', '转人工的会话 handed over'),
 
   example('admin-1', 'all-orders', '全部订单 all orders'),
+  example('admin-1', 'stop-group-buy-activity', '终止拼团活动 stop an activity', (mall) => ({
+    input: { activityId: mall.groupBuyActivities?.at(-1)?.id ?? '' },
+  })),
   example('admin-1', 'node', '按 ID 取对象 node', (mall) => ({
     id: mall.orders?.nodes[0]?.id ?? '',
   })),
