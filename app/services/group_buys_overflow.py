@@ -135,8 +135,9 @@ async def move(unit: Unit, payment: Row[Any]) -> int | None:
     moved = await unit.changed(_MOVED, {"lost": lost.id, "found": seat.member_id})
     assert moved == 1  # the trade is held: its money comes once
     await payments.pay_another(unit, payment, seat.trade_id)
-    moved_to, facts = ("GroupBuy", group.id), {"size": group.size}
-    await notifications.note(unit, lost.account_id, Kind.GROUP_BUY_SEAT_MOVED, facts, moved_to)
+    if group.id != lost.group_id:
+        moved_to, facts = ("GroupBuy", group.id), {"size": group.size}
+        await notifications.note(unit, lost.account_id, Kind.GROUP_BUY_SEAT_MOVED, facts, moved_to)
     return seat.trade_id
 
 
