@@ -5,6 +5,7 @@ from typing import Any
 
 QUESTIONS = "questions"  # every process that answers listens here
 SESSIONS = "sessions"  # every process that reads tokens listens here
+STOCK = "stock"  # one topic for all SKUs: a list of them is followed at one place
 
 
 def group_buy_topic(group_buy_id: int) -> str:
@@ -21,6 +22,18 @@ def conversation_topic(conversation_id: int) -> str:
 
 def order_topic(buyer_id: int) -> str:
     return f"orders:{buyer_id}"
+
+
+def supplier_order_topic(supplier_id: int) -> str:
+    return f"supplier_orders:{supplier_id}"
+
+
+def distributor_order_topic(distributor_id: int) -> str:
+    return f"distributor_orders:{distributor_id}"
+
+
+def notification_topic(account_id: int) -> str:
+    return f"notifications:{account_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +70,80 @@ class GroupBuyChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class OrderMoved(Event):
+    """`cause` is a Cause of app/rules/orders.py; `previous` the status before a move."""
+
     order_id: int
     buyer_id: int
     status: str
+    cause: str = "UPDATED"
+    previous: str | None = None
 
     @property
     def topic(self) -> str:
         return order_topic(self.buyer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SupplierOrderMoved(Event):
+    """The same for the supplier who ships it."""
+
+    order_id: int
+    supplier_id: int
+    status: str
+    cause: str
+    previous: str | None = None
+
+    @property
+    def topic(self) -> str:
+        return supplier_order_topic(self.supplier_id)
+
+
+@dataclass(frozen=True, slots=True)
+class DistributorOrderMoved(Event):
+    """The same for the shop through which it was sold."""
+
+    order_id: int
+    distributor_id: int
+    status: str
+    cause: str
+    previous: str | None = None
+
+    @property
+    def topic(self) -> str:
+        return distributor_order_topic(self.distributor_id)
+
+
+@dataclass(frozen=True, slots=True)
+class StockChanged(Event):
+    """The free units of these SKUs are not what they were; a unit tells of all of them at once."""
+
+    sku_ids: list[int]
+
+    @property
+    def topic(self) -> str:
+        return STOCK
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationPosted(Event):
+    account_id: int
+    notification_id: int
+
+    @property
+    def topic(self) -> str:
+        return notification_topic(self.account_id)
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsRead(Event):
+    """Some were read on one device: the others count again."""
+
+    account_id: int
+    count: int
+
+    @property
+    def topic(self) -> str:
+        return notification_topic(self.account_id)
 
 
 @dataclass(frozen=True, slots=True)

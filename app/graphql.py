@@ -39,8 +39,13 @@ from resolvers.chat import ChatMutation, ChatQuery, ChatSubscription
 from resolvers.group_buys import GroupBuyMutation, GroupBuyQuery, GroupBuySubscription
 from resolvers.live_rooms import LiveRoomMutation, LiveRoomQuery, LiveRoomSubscription
 from resolvers.nodes import NodeQuery
-from resolvers.orders import OrderMutation, OrderQuery
-from resolvers.products import ProductQuery
+from resolvers.notifications import (
+    NotificationMutation,
+    NotificationQuery,
+    NotificationSubscription,
+)
+from resolvers.orders import OrderMutation, OrderQuery, OrderSubscription
+from resolvers.products import ProductQuery, ProductSubscription
 from resolvers.roles import RoleMutation
 from resolvers.shipments import ShipmentMutation
 from schema.fields import ENTITIES
@@ -57,6 +62,7 @@ _QUERIES = (
     GroupBuyQuery,
     LiveRoomQuery,
     NodeQuery,
+    NotificationQuery,
     OrderQuery,
     ProductQuery,
 )
@@ -66,11 +72,19 @@ _MUTATIONS = (
     ChatMutation,
     GroupBuyMutation,
     LiveRoomMutation,
+    NotificationMutation,
     OrderMutation,
     RoleMutation,
     ShipmentMutation,
 )
-_SUBSCRIPTIONS = (ChatSubscription, GroupBuySubscription, LiveRoomSubscription)
+_SUBSCRIPTIONS = (
+    ChatSubscription,
+    GroupBuySubscription,
+    LiveRoomSubscription,
+    NotificationSubscription,
+    OrderSubscription,
+    ProductSubscription,
+)
 _DESCRIPTIONS = {
     "Query": "读取。What can be read.",
     "Mutation": "改变。What can be changed; refusals are members of the result.",

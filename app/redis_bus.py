@@ -25,6 +25,7 @@ from app.bus import (
     Merged,
     Message,
     Subscription,
+    Wanted,
     order,
 )
 
@@ -149,9 +150,14 @@ class RedisBus:
 
     @asynccontextmanager
     async def subscribe(
-        self, topic: str, *, after: tuple[str, str] | None = None, merged: Merged | None = None
+        self,
+        topic: str,
+        *,
+        after: tuple[str, str] | None = None,
+        merged: Merged | None = None,
+        wanted: Wanted | None = None,
     ) -> AsyncGenerator[Subscription]:
-        subscription = Subscription(merged)
+        subscription = Subscription(merged, wanted)
         # first, so that what the reader sees from now on waits behind the history
         self._subscribers[topic].add(subscription)
         try:

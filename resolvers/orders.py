@@ -1,17 +1,23 @@
 """Root fields of orders: lists, placing a trade, paying it, shipping."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from app import ids
-from app.context import Info
-from app.rules.orders import OrderStatus
+from app.auth import Role
+from app.bus import Message
+from app.context import Context, Info
+from app.errors import Forbidden
+from app.events import distributor_order_topic, order_topic, supplier_order_topic
+from app.rules.orders import Cause, OrderStatus
 from app.services import checkout, orders, orders_cancel, orders_place
 from resolvers.addresses import address_of
+from resolvers.own_streams import own_stream
 from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
 from resolvers.reads import by_id, root
+from resolvers.streams import At, Stream, stream
 from schema.common import Connection
 from schema.fields import Price
 from schema.orders import (
@@ -20,6 +26,8 @@ from schema.orders import (
     ConfirmOrderInput,
     ConfirmOrderResult,
     Order,
+    OrderStreamEvent,
+    OrderUpdate,
     PayTradeInput,
     PayTradeResult,
     PlaceTradeInput,
@@ -137,3 +145,43 @@ class OrderMutation:
             orders.confirm, info.context.viewer, order_id=order_id
         )
         return await info.context.load.one("Order", order_id)
+
+
+@strawberry.type
+class OrderSubscription:
+    @stream(
+        "自己的订单、包裹、付款与退款的每次变化。"
+        "Whatever befalls the viewer's orders, with parcels, payments and refunds.",
+        OrderStreamEvent,
+    )
+    def order_updated(self, info: Info, after: After = None) -> Stream:  # noqa: ARG002
+        return own_stream(order_topic(info.context.viewer.account_id), _told)
+
+    @stream(
+        "所代表供应商的订单，待发货起可见；分销商为经其店铺售出的订单。"
+        "Orders of the supplier, from when they are to be shipped, or of the distributor's shop.",
+        OrderStreamEvent,
+    )
+    def supplier_orders(self, info: Info, after: After = None) -> Stream:  # noqa: ARG002
+        viewer = info.context.viewer
+        viewer.must_be(Role.SUPPLIER, Role.DISTRIBUTOR)
+        if viewer.subject_id is None:
+            raise Forbidden
+        is_supplier = viewer.role is Role.SUPPLIER
+        topic = supplier_order_topic if is_supplier else distributor_order_topic
+        return own_stream(topic(viewer.subject_id), _told)
+
+
+async def _told(context: Context, message: Message, at: At) -> Any:
+    """An order as the viewer may see it after what befell it."""
+    payload = message.payload
+    previous = payload.get("previous")
+    return OrderUpdate(
+        cursor=at.cursor,
+        seq=at.seq,
+        order_id=strawberry.ID(ids.encode("Order", payload["order_id"])),
+        cause=Cause(payload.get("cause", Cause.UPDATED)),
+        status=OrderStatus(payload["status"]),
+        previous_status=None if previous is None else OrderStatus(previous),
+        order=await context.load.one("Order", payload["order_id"]),
+    )

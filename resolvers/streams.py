@@ -38,8 +38,9 @@ class Stream:
     not see, so it is asked for those who come back, too, and again before every event. `tell` gives
     the value of an event, None for one that is not shown. A public stream tells everybody alike,
     what a guest may see. `merged` names what an event only brings up to date: where too much waits,
-    it gives way to the next of that name; None for events that must all arrive. `attend` is told of
-    everybody who begins to follow, and gives what is called when they leave.
+    it gives way to the next of that name; None for events that must all arrive. `wanted` says which
+    events of the topic concern the stream, where others may share it. `attend` is told of everybody
+    who begins to follow, and gives what is called when they leave.
     """
 
     topic: str
@@ -47,6 +48,7 @@ class Stream:
     tell: Callable[[Context, Message, At], Awaitable[Any]]
     is_public: bool = False
     merged: Callable[[Message], str | None] = lambda _message: None
+    wanted: Callable[[Message], bool] | None = None
     attend: Callable[[Context], Callable[[], None]] = lambda _context: _nothing
 
 
@@ -83,7 +85,9 @@ async def follow_stream(context: Context, stream: Stream, after: str | None) -> 
     """What the subscriber is told, from the cursor `after` on or with a first look."""
     place = position_after(context, stream.topic, after)
     subscribe = context.resources.bus.subscribe
-    async with subscribe(stream.topic, after=place, merged=stream.merged) as changes:
+    async with subscribe(
+        stream.topic, after=place, merged=stream.merged, wanted=stream.wanted
+    ) as changes:
         # subscribed first, so that no change falls between the look and the stream
         start = At(signed(context, stream.topic, changes.start))
         first = await stream.look(context, start)
@@ -105,6 +109,8 @@ async def told(context: Context, stream: Stream, item: Item, at: At) -> Any:
     """The value of one item of a stream's topic. Raises NotFound when it may be seen no more."""
     if isinstance(item, Gap):
         return StreamGap(cursor=at.cursor)
+    if stream.wanted is not None and not stream.wanted(item.message):
+        return None
     await stream.look(context, at)
     return await stream.tell(context, item.message, at)
 

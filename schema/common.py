@@ -148,6 +148,14 @@ class StreamGap(StreamEvent):
     pass
 
 
+@strawberry.type(
+    description="已从此刻起订阅：请随后查询现状，之后的变化都会推送。"
+    "You follow from here on: query how things stand now, every change after this is told."
+)
+class StreamOpened(StreamEvent):
+    pass
+
+
 @strawberry.input(description="收货地址。Where goods go.")
 class AddressInput:
     receiver: str = strawberry.field(description="收货人。Who receives.")

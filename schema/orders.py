@@ -5,9 +5,9 @@ from typing import Annotated
 
 import strawberry
 
-from app.rules.orders import Action, OrderStatus, TradeStatus
+from app.rules.orders import Action, Cause, OrderStatus, TradeStatus
 from app.services import orders
-from schema.common import AddressInput, Money
+from schema.common import AddressInput, Money, StreamEvent, StreamGap, StreamOpened
 from schema.fields import Entity, batch, column, computed, entity, key, many, one
 from schema.problems import (
     CartEmptyProblem,
@@ -43,6 +43,11 @@ strawberry.enum(
     Action,
     name="OrderAction",
     description="可执行的操作。What the viewer may do with an order now.",
+)
+strawberry.enum(
+    Cause,
+    name="OrderCause",
+    description="订单为何有消息：流转，或付款、包裹、退款的进展。Why there is news of an order.",
 )
 
 
@@ -217,4 +222,23 @@ CancelTradeResult = Annotated[
 ConfirmOrderResult = Annotated[
     Order | NotFoundProblem | WrongStateProblem,
     strawberry.union("ConfirmOrderResult", description="确认结果。The order or why not."),
+]
+
+
+@strawberry.type(description="订单的一次变化及其后的样子。What befell an order, and how it stands.")
+class OrderUpdate(StreamEvent):
+    order_id: strawberry.ID = strawberry.field(description="哪个订单。Which order.")
+    cause: Cause = strawberry.field(description="为何。What happened.")
+    status: OrderStatus = strawberry.field(description="此事之后的状态。State after this event.")
+    previous_status: OrderStatus | None = strawberry.field(
+        description="流转之前的状态；未流转为空。State before a move; null for anything else."
+    )
+    order: OrderRef | None = strawberry.field(
+        description="订单的现状；不再可见时为空。The order as it is now; null when out of sight."
+    )
+
+
+OrderStreamEvent = Annotated[
+    OrderUpdate | StreamOpened | StreamGap,
+    strawberry.union("OrderStreamEvent", description="订单流中的事件。An event about orders."),
 ]

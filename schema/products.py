@@ -1,6 +1,7 @@
 """Goods as clients see them."""
 
 from enum import StrEnum
+from typing import Annotated
 
 import strawberry
 
@@ -8,7 +9,7 @@ from app.auth import Viewer
 from app.db import Reader
 from app.services import products
 from app.services.products import Facets, ProductSort
-from schema.common import Connection, Money
+from schema.common import Connection, Money, StreamEvent, StreamGap
 from schema.fields import (
     Entity,
     Value,
@@ -207,3 +208,23 @@ class ProductFilter:
     in_stock: bool | None = strawberry.field(
         default=None, description="只看有货。Only what can be bought now."
     )
+
+
+@strawberry.type(description="一个规格的可售数量。Free units of a SKU.")
+class StockLevel:
+    available: int = strawberry.field(description="可售数量。Units that can be bought now.")
+    sku: Sku = strawberry.field(description="规格。The SKU.")
+
+
+@strawberry.type(
+    description="可售数量：首次为全部所订规格，之后为变化的规格。"
+    "Free units: of all SKUs that are followed at first, then of those that changed."
+)
+class StockUpdate(StreamEvent):
+    levels: list[StockLevel] = strawberry.field(description="各规格。By SKU.")
+
+
+StockEvent = Annotated[
+    StockUpdate | StreamGap,
+    strawberry.union("StockEvent", description="库存流中的事件。An event about stock."),
+]

@@ -118,7 +118,9 @@ class Channel:
         last = Part(b"", is_last=True)
         try:
             subscribe = self._guest.resources.bus.subscribe
-            async with subscribe(self._stream.topic, merged=self._stream.merged) as changes:
+            async with subscribe(
+                self._stream.topic, merged=self._stream.merged, wanted=self._stream.wanted
+            ) as changes:
                 self._place = changes.start
                 self._opened.set()
                 async for item in changes:

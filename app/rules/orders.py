@@ -48,6 +48,28 @@ class Move(StrEnum):
     REFUNDED = "REFUNDED"
 
 
+class Cause(StrEnum):
+    """Why whoever follows an order is told of it: a Move by its name, or what else befell it."""
+
+    PLACED = "PLACED"
+    PAID = "PAID"
+    PAID_FOR_GROUP = "PAID_FOR_GROUP"
+    GROUP_FILLED = "GROUP_FILLED"
+    CANCELLED = "CANCELLED"
+    GROUP_FAILED = "GROUP_FAILED"
+    LEFT_GROUP = "LEFT_GROUP"
+    PART_SHIPPED = "PART_SHIPPED"
+    SHIPPED = "SHIPPED"
+    RECEIVED = "RECEIVED"
+    REFUNDED = "REFUNDED"
+    PAYMENT_FAILED = "PAYMENT_FAILED"
+    PARCEL_MOVED = "PARCEL_MOVED"
+    REFUND_REQUESTED = "REFUND_REQUESTED"
+    REFUND_MADE = "REFUND_MADE"
+    REFUND_FAILED = "REFUND_FAILED"
+    UPDATED = "UPDATED"
+
+
 class Action(StrEnum):
     PAY = "PAY"
     CANCEL = "CANCEL"

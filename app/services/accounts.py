@@ -8,11 +8,11 @@ from sqlalchemy import Row, Select, delete, false, insert, select
 
 from app.auth import Role, Viewer
 from app.db import Reader, Unit
-from app.errors import LoginRefused, NotFound, RoleNotHeld
+from app.errors import InvalidToken, LoginRefused, NotFound, RoleNotHeld
 from app.gateways.platforms import DEV
 from app.rules.orders import Address
 from app.services import addresses, carts
-from app.statements import Prepared, among
+from app.statements import Prepared, among, bind
 from app.tables.accounts import AccountRoleRow, AccountRow, IdentityRow
 from app.tables.columns import table
 
@@ -24,6 +24,11 @@ _ROLES_OF_MANY = Prepared(
     select(ROLES.c.account_id, ROLES.c.role)
     .where(among(ROLES.c.account_id, "accounts"))
     .order_by(ROLES.c.id)
+)
+_HELD = Prepared(
+    select(ROLES.c.subject_id).where(
+        ROLES.c.account_id == bind("account"), ROLES.c.role == bind("acting_as")
+    )
 )
 
 
@@ -49,6 +54,17 @@ async def roles(db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[list[Ro
     keys = [row.id for row in rows]
     found = await db.all(_ROLES_OF_MANY, {"accounts": keys})
     return [[Role(one.role) for one in found if one.account_id == key] for key in keys]
+
+
+async def check_held(db: Reader, viewer: Viewer) -> None:
+    """Raises InvalidToken for a role, or one for another subject, that is not held any more.
+
+    Requests need not ask: a role that is taken ends its sessions. A stream outlives its request.
+    """
+    acting = {"account": viewer.account_id, "acting_as": viewer.role}
+    held = await db.first(_HELD, acting)
+    if held is None or held.subject_id != viewer.subject_id:
+        raise InvalidToken
 
 
 async def default_address(db: Reader, viewer: Viewer) -> Address:

@@ -10,7 +10,8 @@ from app.db import Reader, Unit
 from app.errors import NotFound, WrongState
 from app.ids import receipt_no
 from app.rules.audit import Action
-from app.services import audit, chat_log
+from app.rules.notifications import Kind
+from app.services import audit, chat_log, notifications
 from app.services.chat_events import ChatEventValue, Delta, Done, HandoffChanged, HandoffState
 from app.tables.chat import ChatMessageRow, ConversationRow, TicketRow
 from app.tables.columns import table
@@ -86,6 +87,7 @@ async def say(unit: Unit, viewer: Viewer, conversation_id: int, text: str) -> in
         Done(fallback_text=text, writer="HUMAN", answer_id=message_id),
     ]
     await chat_log.append(unit, conversation_id, message_id, events)
+    await _notify(unit, conversation_id)
     await audit.note(unit, viewer, Action.ANSWER_CONVERSATION, _target(conversation_id))
     return message_id
 
@@ -163,6 +165,15 @@ async def _tell_late(unit: Unit, conversation_id: int) -> None:
         reason="QUEUE_TIMEOUT",
     )
     await chat_log.append(unit, conversation_id, None, [event])
+
+
+async def _notify(unit: Unit, conversation_id: int) -> None:
+    """Tells the shopper of an answer; more of them before one is read tell nothing new."""
+    asked = select(CONVERSATIONS.c.account_id).where(CONVERSATIONS.c.id == conversation_id)
+    account_id: int = await unit.db.value(asked)
+    target = _target(conversation_id)
+    if not await notifications.waits(unit.db, account_id, Kind.CHAT_ANSWERED, target):
+        await notifications.note(unit, account_id, Kind.CHAT_ANSWERED, {}, target)
 
 
 async def _state(unit: Unit, conversation_id: int) -> HandoffState:

@@ -9,8 +9,17 @@ from app.db import Unit
 from app.errors import ActivityNotRunning, LimitExceeded, NotFound, SkuUnavailable
 from app.rules import group_buys as rules
 from app.rules.group_buys import GroupBuyStatus, Overflow
+from app.rules.notifications import Kind
 from app.rules.orders import Address, TradeStatus
-from app.services import group_buys, limits, orders_cancel, orders_place, payments, stocks
+from app.services import (
+    group_buys,
+    limits,
+    notifications,
+    orders_cancel,
+    orders_place,
+    payments,
+    stocks,
+)
 from app.services import group_buys_seats as seats
 from app.services.group_buys_seats import ACTIVITIES, GROUPS, MEMBERS
 from app.services.orders import LINES, ORDERS, TRADES
@@ -126,6 +135,9 @@ async def move(unit: Unit, payment: Row[Any]) -> int | None:
     moved = await unit.changed(_MOVED, {"lost": lost.id, "found": seat.member_id})
     assert moved == 1  # the trade is held: its money comes once
     await payments.pay_another(unit, payment, seat.trade_id)
+    if group.id != lost.group_id:
+        moved_to, facts = ("GroupBuy", group.id), {"size": group.size}
+        await notifications.note(unit, lost.account_id, Kind.GROUP_BUY_SEAT_MOVED, facts, moved_to)
     return seat.trade_id
 
 

@@ -22,10 +22,18 @@ from sqlalchemy import (
 from app.auth import Role, Viewer
 from app.db import Reader, Unit
 from app.errors import NotFound, WrongState
-from app.events import OrderMoved
 from app.rules import orders as rules
-from app.rules.orders import SEEN_BY_SUPPLIER, Action, Move, OrderStatus, Side, TradeStatus
-from app.services import stocks
+from app.rules.notifications import Kind
+from app.rules.orders import (
+    SEEN_BY_SUPPLIER,
+    Action,
+    Cause,
+    Move,
+    OrderStatus,
+    Side,
+    TradeStatus,
+)
+from app.services import notifications, orders_tell, stocks
 from app.services.pages import Listing
 from app.services.sight import leads_to
 from app.statements import Prepared, Shaped, among, bind
@@ -89,6 +97,12 @@ _COUNT_SOLD = Prepared(
     .where(PRODUCTS.c.id == bind("product"))
     .values(sold_count=PRODUCTS.c.sold_count + bind("units"))
 )
+_NOTIFIED = {
+    Move.GROUP_FILLED: Kind.GROUP_BUY_FILLED,
+    Move.GROUP_FAILED: Kind.GROUP_BUY_FAILED,
+    Move.RECEIVED: Kind.ORDER_RECEIVED,
+}
+"""What the buyer is notified of when it was not the buyer's own deed."""
 _DUE = Prepared(
     select(*ORDERS.c)
     .where(ORDERS.c.status == OrderStatus.SHIPPED, ORDERS.c.auto_receive_at <= bind("now"))
@@ -236,7 +250,10 @@ async def note(
         "now": unit.clock(),
     }
     await unit.insert(_NOTE, noted)
-    unit.emit(OrderMoved(order_id=order.id, buyer_id=order.buyer_id, status=to))
+    orders_tell.announce(unit, order, Cause(kind), status=to, previous=from_status)
+    if kind in _NOTIFIED and actor.id is None:
+        target = ("Order", order.id)
+        await notifications.note(unit, order.buyer_id, _NOTIFIED[kind], {"no": order.no}, target)
 
 
 async def pay(unit: Unit, trade: Row[Any], paid_fen: int) -> list[Row[Any]]:

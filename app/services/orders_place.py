@@ -81,7 +81,7 @@ _ORDER = Prepared(
         version=0,
         created_at=bind("now"),
     )
-    .returning(ORDERS.c.id, ORDERS.c.buyer_id)
+    .returning(ORDERS.c.id, ORDERS.c.buyer_id, ORDERS.c.supplier_id, ORDERS.c.distributor_id)
 )
 _LINE = Prepared(
     insert(LINES).values(

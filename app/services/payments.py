@@ -10,7 +10,8 @@ from app.auth import Role, Viewer
 from app.db import Reader, Unit
 from app.errors import NotFound, PaymentFailed, TradeExpired, WrongState
 from app.ids import receipt_no
-from app.rules.orders import TradeStatus
+from app.rules.orders import Cause, TradeStatus
+from app.services import orders_tell
 from app.services.sight import leads_to
 from app.statements import Prepared, bind
 from app.tables.columns import table
@@ -208,16 +209,17 @@ async def succeed(
 
 async def fail(unit: Unit, *, payment_id: int, provider_event_id: str) -> bool:
     """Writes down that an attempt failed, once; money that came is never un-come."""
-    await get(unit.db, payment_id)
+    payment = await get(unit.db, payment_id)
     if not await _note(unit, payment_id, provider_event_id, "FAILED"):
         return False
-    return bool(
-        await unit.changed(
-            update(PAYMENTS)
-            .where(PAYMENTS.c.id == payment_id, PAYMENTS.c.status == PaymentStatus.CREATED)
-            .values(status=PaymentStatus.FAILED, finished_at=unit.clock())
-        )
+    failed = await unit.changed(
+        update(PAYMENTS)
+        .where(PAYMENTS.c.id == payment_id, PAYMENTS.c.status == PaymentStatus.CREATED)
+        .values(status=PaymentStatus.FAILED, finished_at=unit.clock())
     )
+    if failed:
+        await orders_tell.of_trade(unit, payment.trade_id, Cause.PAYMENT_FAILED)
+    return bool(failed)
 
 
 async def close_open(unit: Unit, *, trade_id: int) -> int:
@@ -248,7 +250,7 @@ async def request_refund(
     order_id: int | None = None,
 ) -> int | None:
     """Asks for money to go back, once per cause; None when that was asked for already."""
-    return await unit.insert_new(
+    refund_id = await unit.insert_new(
         REFUNDS,
         trade_id=trade_id,
         order_id=order_id,
@@ -260,6 +262,13 @@ async def request_refund(
         attempts=0,
         created_at=unit.clock(),
     )
+    if refund_id is None:
+        return None
+    if order_id is None:
+        await orders_tell.of_trade(unit, trade_id, Cause.REFUND_REQUESTED)
+    else:
+        await orders_tell.of_order(unit, order_id, Cause.REFUND_REQUESTED)
+    return refund_id
 
 
 def _bought_by(viewer: Viewer) -> Select[Any]:

@@ -1,6 +1,6 @@
 """Goods: who may see them, their search and their facets."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -27,7 +27,7 @@ from app.errors import NotFound
 from app.services import stocks
 from app.services.pages import Listing, Order
 from app.services.sight import leads_to
-from app.statements import unindexed
+from app.statements import Prepared, among, unindexed
 from app.tables.columns import table
 from app.tables.products import CategoryRow, ProductOptionRow, ProductRow, SkuRow, StockRow
 from app.tables.suppliers import SupplierRow
@@ -140,6 +140,11 @@ def skus_visible_to(viewer: Viewer) -> Select[Any]:
     return query.where(SKUS.c.status == "ON_SALE")
 
 
+_FOR_ANYBODY = Prepared(
+    skus_visible_to(Viewer()).where(among(SKUS.c.id, "skus")).order_by(SKUS.c.id)
+)
+
+
 def options_visible_to(viewer: Viewer) -> Select[Any]:
     return select(*OPTIONS.c).where(leads_to(OPTIONS.c.product_id, visible_to(viewer)))
 
@@ -169,6 +174,13 @@ async def available(db: Reader, _viewer: Viewer, rows: Sequence[Any]) -> list[in
     """Units of these SKUs that can be bought now."""
     found = await stocks.available(db, [row.id for row in rows])
     return [found[row.id] for row in rows]
+
+
+async def levels(db: Reader, sku_ids: Collection[int]) -> list[tuple[Row[Any], int]]:
+    """Those of these SKUs that anybody may see, with their free units; in order of their keys."""
+    rows = await db.all(_FOR_ANYBODY, {"skus": sku_ids})
+    free = await stocks.available(db, [row.id for row in rows])
+    return [(row, free[row.id]) for row in rows]
 
 
 async def supply_prices(_db: Reader, viewer: Viewer, rows: Sequence[Any]) -> list[int | None]:

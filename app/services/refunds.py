@@ -8,8 +8,9 @@ from sqlalchemy import Row, select, update
 
 from app import money
 from app.db import Unit
-from app.events import OrderMoved
-from app.services import orders
+from app.rules.notifications import Kind
+from app.rules.orders import Cause
+from app.services import notifications, orders, orders_tell
 from app.services.orders import LINES, ORDERS, TRADES
 from app.services.payments import PAYMENTS, REFUNDS, RefundStatus
 
@@ -47,7 +48,7 @@ async def complete(unit: Unit, refund_id: int) -> bool:
     """The money is back: counts it on lines, order and trade; False for a repetition."""
     row = await unit.db.first(select(*REFUNDS.c).where(REFUNDS.c.id == refund_id))
     assert row is not None
-    await orders.locked_trade(unit, row.trade_id)
+    trade = await orders.locked_trade(unit, row.trade_id)
     done = await _move(
         unit,
         refund_id,
@@ -55,9 +56,15 @@ async def complete(unit: Unit, refund_id: int) -> bool:
         RefundStatus.SUCCEEDED,
         finished_at=unit.clock(),
     )
-    if done and row.order_id is not None:
+    if not done:
+        return False
+    if row.order_id is not None:
         await _count(unit, row)
-    return done
+    told = await _tell(unit, row, Cause.REFUND_MADE)
+    kind, of = ("Trade", trade) if told is None else ("Order", told)
+    facts = {"no": of.no, "amount_fen": row.amount_fen}
+    await notifications.note(unit, trade.buyer_id, Kind.REFUND_MADE, facts, (kind, of.id))
+    return True
 
 
 async def put_back(unit: Unit, refund_id: int) -> bool:
@@ -71,7 +78,9 @@ async def refuse(unit: Unit, refund_id: int) -> bool:
     assert row is not None
     is_over: bool = row.attempts + 1 >= ATTEMPTS
     to = RefundStatus.FAILED if is_over else RefundStatus.REQUESTED
-    await _move(unit, refund_id, RefundStatus.PROCESSING, to, attempts=REFUNDS.c.attempts + 1)
+    attempts = REFUNDS.c.attempts + 1
+    if await _move(unit, refund_id, RefundStatus.PROCESSING, to, attempts=attempts) and is_over:
+        await _tell(unit, row, Cause.REFUND_FAILED)
     return is_over
 
 
@@ -117,6 +126,11 @@ async def _count(unit: Unit, refund: Row[Any]) -> None:
                 version=target.c.version + 1,
             )
         )
-    order = await unit.db.first(select(*ORDERS.c).where(ORDERS.c.id == refund.order_id))
-    assert order is not None
-    unit.emit(OrderMoved(order_id=order.id, buyer_id=order.buyer_id, status=order.status))
+
+
+async def _tell(unit: Unit, refund: Row[Any], cause: Cause) -> Row[Any] | None:
+    """Tells of a refund at its order, which is returned, or at every order of the trade."""
+    if refund.order_id is not None:
+        return await orders_tell.of_order(unit, refund.order_id, cause)
+    await orders_tell.of_trade(unit, refund.trade_id, cause)
+    return None

@@ -10,9 +10,10 @@ from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import InvalidInput, NotFound, ShipmentRefused, WrongState
 from app.rules.audit import Action
-from app.rules.orders import AUTO_RECEIVE_AFTER, Move, origins
+from app.rules.notifications import Kind
+from app.rules.orders import AUTO_RECEIVE_AFTER, Cause, Move, origins
 from app.rules.shipments import CARRIERS, Carrier, ShipmentStatus, status_of
-from app.services import audit, orders, stocks
+from app.services import audit, notifications, orders, orders_tell, stocks
 from app.services.orders import LINES, ORDERS
 from app.services.sight import leads_to
 from app.tables.columns import table
@@ -75,6 +76,13 @@ async def ship(
         units_by_sku[sku_id] = units_by_sku.get(sku_id, 0) + units
     await stocks.ship(unit, shipment_id, units_by_sku)
     await _move_order(unit, viewer, order, is_last=_is_last(chosen, left))
+    facts = {
+        "no": order.no,
+        "carrier": carrier.name,
+        "carrier_code": carrier.code,
+        "waybill": waybill,
+    }
+    await notifications.note(unit, order.buyer_id, Kind.ORDER_SHIPPED, facts, ("Order", order_id))
     detail = f"{carrier.code} {waybill}"
     await audit.note(unit, viewer, Action.SHIP_ORDER, ("Order", order_id), detail=detail)
     return shipment_id
@@ -108,7 +116,18 @@ async def trace(
         .where(SHIPMENTS.c.id == shipment_id)
         .values(status=status, delivered_at=min(arrived, default=None))
     )
+    order = await orders_tell.of_order(unit, shipment.order_id, Cause.PARCEL_MOVED)
+    if arrived and shipment.delivered_at is None:
+        await _notify_delivered(unit, order)
     return True
+
+
+async def _notify_delivered(unit: Unit, order: Row[Any]) -> None:
+    """Tells the buyer of a parcel; of the last one also when it counts as received."""
+    kind, facts = Kind.PARCEL_DELIVERED, {"no": order.no}
+    if order.auto_receive_at is not None:
+        kind, facts["receive_at"] = Kind.ORDER_DELIVERED, order.auto_receive_at.isoformat()
+    await notifications.note(unit, order.buyer_id, kind, facts, ("Order", order.id))
 
 
 def _carrier(code: str, waybill: str) -> Carrier:

@@ -8,6 +8,7 @@ from sqlalchemy import Row, insert, select, update
 
 from app.db import Reader, Unit
 from app.errors import OutOfStock
+from app.events import StockChanged
 from app.rules.stock import Units, absorbed, count
 from app.statements import Prepared, among, bind
 from app.tables.columns import table
@@ -149,6 +150,7 @@ async def reserve(
             "until": expires_at,
         }
         await unit.insert(_HOLD, held)
+        _tell(unit, sku_id)
         await _note(unit, "RESERVE", sku_id, quantity, owner_type, owner_id)
 
 
@@ -161,6 +163,7 @@ async def release(unit: Unit, owner_type: str, owner_id: int) -> int:
         stock = await _locked(unit, row.sku_id)
         column = "reserved" if row.status == "HELD" else "allocated"
         swallowed = absorbed(stock.shortfall, row.quantity)
+        _tell(unit, row.sku_id)
         await _change(
             unit,
             row.sku_id,
@@ -174,7 +177,10 @@ async def release(unit: Unit, owner_type: str, owner_id: int) -> int:
 
 
 async def allocate(unit: Unit, owner_type: str, owner_id: int) -> int:
-    """Turns an owner's reservation into paid units; a repetition finds nothing. How many SKUs."""
+    """Turns an owner's reservation into paid units; a repetition finds nothing. How many SKUs.
+
+    Nothing is told: what was reserved was not for sale already.
+    """
     allocated = 0
     for row in await _held(unit, owner_type, owner_id):
         if row.status != "HELD" or not await _close(unit, row, "ALLOCATED"):
@@ -208,9 +214,20 @@ async def sync(unit: Unit, sku_id: int, on_hand: int, source_version: int) -> bo
     }
     if not await unit.changed(_COUNT, counted):
         return False
+    if after.available != _units(before).available:
+        _tell(unit, sku_id)
     delta = after.on_hand - before.on_hand
     await _note(unit, "SYNC", sku_id, abs(delta), "SOURCE", source_version, delta=delta)
     return True
+
+
+def _tell(unit: Unit, sku_id: int) -> None:
+    """Notes that the free units of a SKU change, in the unit's one event for all of them."""
+    told = next((one for one in unit.events if isinstance(one, StockChanged)), None)
+    if told is None:
+        unit.emit(StockChanged([sku_id]))
+    elif sku_id not in told.sku_ids:
+        told.sku_ids.append(sku_id)
 
 
 def _units(row: Any) -> Units:

@@ -174,6 +174,7 @@ KINDS: dict[str, tuple[str, Callable[[World, Any], Facts]]] = {
     "LiveMessage": ("live_messages", _live_message),
     "LiveProduct": ("live_products", _like("room_id", "live_rooms", _room)),
     "LiveRoom": ("live_rooms", _room),
+    "Notification": ("notifications", lambda _, row: owned(row.account_id)),
     "Order": ("orders", _order),
     "OrderEvent": ("order_events", _with_order),
     "OrderLine": ("order_lines", _with_order),

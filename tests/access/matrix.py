@@ -48,6 +48,7 @@ GroupBuyMember      public  public  public+own  public+own  public+own       pub
 LiveMessage         public  public  public+own  public+own  public+own       public+own  public+own  all         all
 LiveProduct         public  public  public+own  public+own  public+own       public+own  public+own  all         all
 LiveRoom            public  public  public+own  public+own  public+own       public+own  public+own  all         all
+Notification        -       -       own         own         own              own         own         own         own
 Order               -       -       own         own         own+shop         own+shop    own+shop    all         all
 OrderEvent          -       -       own         own         own+shop         own+shop    own+shop    all         all
 OrderLine           -       -       own         own         own+shop         own+shop    own+shop    all         all
@@ -76,6 +77,7 @@ Query.liveRoom                  null            null            null            
 Query.liveRooms                 ok              ok              ok              ok              ok              ok              ok              ok              ok
 Query.node                      null            null            null            null            null            null            null            null            null
 Query.nodes                     ok              ok              ok              ok              ok              ok              ok              ok              ok
+Query.notifications             401             401             ok              ok              ok              ok              ok              ok              ok
 Query.order                     null            null            null            null            null            null            null            null            null
 Query.orders                    401             401             ok              ok              ok              ok              ok              ok              ok
 Query.product                   null            null            null            null            null            null            null            null            null
@@ -98,6 +100,7 @@ Mutation.payTrade               401             401             404             
 Mutation.pinLiveProduct         401             401             403             403             404             404             404             403             404
 Mutation.placeTrade             401             401             SKU_UNAVAILABLE CART_EMPTY      CART_EMPTY      403             403             403             403
 Mutation.postLiveMessage        401             401             404             404             404             404             404             404             404
+Mutation.readNotifications      401             401             404             404             404             404             404             404             404
 Mutation.refreshSession         SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED
 Mutation.removeCartLine         404             404             404             404             404             404             404             404             404
 Mutation.revokeRole             401             401             403             403             403             403             403             403             404
@@ -112,6 +115,10 @@ Subscription.chat               401             401             404             
 Subscription.chatEvents         404             404             404             404             404             404             404             404             404
 Subscription.groupBuyUpdated    404             404             404             404             404             404             404             404             404
 Subscription.liveRoomEvents     404             404             404             404             404             404             404             404             404
+Subscription.notifications      401             401             ok              ok              ok              ok              ok              ok              ok
+Subscription.orderUpdated       401             401             ok              ok              ok              ok              ok              ok              ok
+Subscription.stockUpdated       404             404             404             404             404             404             404             404             404
+Subscription.supplierOrders     401             401             403             403             ok              ok              ok              403             403
 """
 
 PROBLEM = "__typename ... on Problem { code message }"
@@ -134,6 +141,7 @@ ASKS: dict[str, tuple[str, str]] = {
     "Query.liveRooms": ("", "{ liveRooms { nodes { id } } }"),
     "Query.node": ("Trade", '{ node(id: "$id") { id } }'),
     "Query.nodes": ("Trade", '{ nodes(ids: ["$id"]) { id } }'),
+    "Query.notifications": ("", "{ notifications { nodes { id } } }"),
     "Query.order": ("Order", '{ order(id: "$id") { id } }'),
     "Query.orders": ("", "{ orders { nodes { id } } }"),
     "Query.product": ("Product", '{ product(id: "$id") { id } }'),
@@ -185,6 +193,10 @@ ASKS: dict[str, tuple[str, str]] = {
         "LiveRoom",
         _mutation("postLiveMessage", kind='roomId: "$id"', given='text: "你好"'),
     ),
+    "Mutation.readNotifications": (
+        "Notification",
+        _mutation("readNotifications", kind='upTo: "$id"'),
+    ),
     "Mutation.refreshSession": ("", _mutation("refreshSession", given='refreshToken: "x"')),
     "Mutation.removeCartLine": ("CartLine", _mutation("removeCartLine", kind='lineId: "$id"')),
     "Mutation.revokeRole": (
@@ -233,6 +245,14 @@ ASKS: dict[str, tuple[str, str]] = {
         "LiveRoom",
         'subscription { liveRoomEvents(roomId: "$id") { __typename } }',
     ),
+    "Subscription.notifications": ("", "subscription { notifications { __typename } }"),
+    "Subscription.orderUpdated": ("", "subscription { orderUpdated { __typename } }"),
+    # a supplier's own goods are left out where nobody else may see them: all are told the same
+    "Subscription.stockUpdated": (
+        "",
+        f'subscription {{ stockUpdated(skuIds: ["{ids.encode("Sku", NOBODY)}"]) {{ __typename }} }}',
+    ),
+    "Subscription.supplierOrders": ("", "subscription { supplierOrders { __typename } }"),
 }
 """Root field -> the kind of thing it is asked for, if any, and the operation."""
 

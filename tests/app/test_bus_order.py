@@ -31,6 +31,10 @@ def merged(message: Message) -> str | None:
     return "likes" if message.kind == "Liked" else None
 
 
+def liked(message: Message) -> bool:
+    return message.kind == "Liked"
+
+
 async def arrived(subscription: Subscription, seq: int) -> None:
     """Waits until the event stands last in the queue, which nobody reads."""
 
@@ -342,3 +346,17 @@ def place(item: Item) -> tuple[str, str]:
 
 def kinds(items: list[Item]) -> list[str | int]:
     return ["gap" if isinstance(item, Gap) else number_of(item) for item in items]
+
+
+async def test_what_does_not_concern_a_subscriber_is_not_queued(bus: Bus) -> None:
+    """However much of it there is; history is told whole, whoever asks leaves out what it must."""
+    async with bus.subscribe(TOPIC, wanted=liked) as events:
+        await count(bus, *range(1, QUEUE + 3))
+        await count(bus, QUEUE + 3, kind="Liked")
+        assert await numbers(events, 1) == [QUEUE + 3]
+        assert not events.is_lagging
+    here = await past(bus)
+    await count(bus, QUEUE + 4)
+    await count(bus, QUEUE + 5, kind="Liked")
+    async with bus.subscribe(TOPIC, after=here, wanted=liked) as events:
+        assert await numbers(events, 2) == [QUEUE + 4, QUEUE + 5]

@@ -16,7 +16,7 @@ from app.services import (
     products_store,
     shipments,
 )
-from app.tables.accounts import AddressRow
+from app.tables.accounts import AccountRoleRow, AddressRow
 from app.tables.assets import AssetRow
 from app.tables.carts import CartLineRow
 from app.tables.chat import ChatMessageRow, ConversationRow
@@ -140,6 +140,8 @@ async def _distributor(mall: Mall, first: Viewer) -> Viewer:
     await mall.make(
         DistributorRow, account_id=first.id, status="CLOSED", shop_name="旧店", slug="y", **given
     )
+    (held,) = await mall.rows(AccountRoleRow, account_id=viewer.id)
+    await mall.change(AccountRoleRow, held.id, subject_id=shop)
     return Viewer(Role.DISTRIBUTOR, viewer.id, shop)
 
 

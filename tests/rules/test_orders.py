@@ -6,7 +6,17 @@ from dataclasses import replace
 import pytest
 
 from app.errors import InvalidInput
-from app.rules.orders import Action, Address, Move, OrderStatus, Side, actions, origins, target
+from app.rules.orders import (
+    Action,
+    Address,
+    Cause,
+    Move,
+    OrderStatus,
+    Side,
+    actions,
+    origins,
+    target,
+)
 
 S = OrderStatus
 ALLOWED = {
@@ -77,3 +87,7 @@ def test_an_address_that_nobody_can_ship_to_is_refused(part: str, text: str) -> 
     with pytest.raises(InvalidInput) as refusal:
         replace(HOME, **{part: text}).checked()
     assert refusal.value.data["field"] == f"address.{part}"
+
+
+def test_every_move_is_a_cause_to_be_told() -> None:
+    assert set(Move) <= set(Cause)

@@ -14,6 +14,7 @@ from app.rules.group_buys import Overflow
 from app.services import orders_cancel
 from app.services.checkout import Settlement
 from app.tables.group_buys import GroupBuyActivityRow, GroupBuyMemberRow, GroupBuyRow
+from app.tables.notifications import NotificationRow
 from app.tables.orders import OrderRow, TradeRow
 from app.tables.payments import PaymentRow, RefundRow
 from app.tables.products import ProductRow, SkuRow
@@ -76,6 +77,7 @@ async def test_the_lost_seats_own_group_comes_first_while_it_has_room(any_mall: 
     shopper, tell = await late(mall, group, OTHER)
     assert await tell() is Settlement.MOVED
     assert await groups_of(mall, shopper) == [(group.id, "RELEASED"), (group.id, "JOINED")]
+    assert await mall.rows(NotificationRow, account_id=shopper.id) == []
     await invariants.check(mall)
 
 
@@ -87,6 +89,9 @@ async def test_a_moved_buyer_fills_the_last_seat(mall: Mall) -> None:
     assert await tell() is Settlement.MOVED
     assert (await mall.row(GroupBuyRow, other.id)).status == "FILLED"
     assert await groups_of(mall, shopper) == [(group.id, "RELEASED"), (other.id, "SUCCEEDED")]
+    told = await mall.rows(NotificationRow, account_id=shopper.id)
+    assert [one.kind for one in told] == ["GROUP_BUY_SEAT_MOVED", "GROUP_BUY_FILLED"]
+    assert (told[0].target_kind, told[0].target_id) == ("GroupBuy", other.id)
     await invariants.check(mall)
 
 
@@ -250,7 +255,7 @@ async def test_what_no_shopper_could_order_now_goes_back(mall: Mall, obstacle) -
     assert await tell() is Settlement.LATE
     after = await mall.everything()
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"payments", "payment_events", "refunds"}
+    assert changed == {"payments", "payment_events", "refunds", "outbox"}
     assert await causes(mall) == {"LATE_PAYMENT": 1}
     await invariants.check(mall)
 

@@ -7,7 +7,10 @@ from datetime import timedelta
 import pytest
 
 from app.errors import MallError, OutOfStock
-from app.services import stocks
+from app.events import STOCK
+from app.services import orders_cancel, stocks
+from app.tables.orders import OrderRow
+from app.tables.outbox import OutboxRow
 from app.tables.products import StockMovementRow, StockReservationRow, StockRow
 from tests.factories import START, Mall
 
@@ -116,3 +119,52 @@ async def test_a_count_below_the_promises_stops_sales_until_units_come_back(mall
     assert (row.on_hand, row.reserved, row.shortfall) == (5, 0, 0)
     deltas = [one.delta for one in await mall.rows(StockMovementRow, sku_id=sku_id)]
     assert sum(deltas) == 5
+
+
+async def told(mall: Mall) -> list[list[int]]:
+    """The SKUs of every event about stock."""
+    return [row.payload["sku_ids"] for row in await mall.rows(OutboxRow, topic=STOCK)]
+
+
+async def test_a_unit_tells_once_of_all_skus_whose_free_units_change(any_mall: Mall) -> None:
+    mall = any_mall
+    shopper = await mall.consumer()
+    first, second = (await mall.product(stock=9, skus=2)).sku_ids
+    other = (await mall.product(stock=9)).sku_id
+    before = len(await told(mall))
+    for sku_id in (first, second, other):
+        await mall.add(shopper, sku_id)
+    assert len(await told(mall)) == before
+    trade = await mall.place(shopper)
+    assert [sorted(one) for one in (await told(mall))[before:]] == [[first, second, other]]
+    async with mall.unit() as unit:
+        await orders_cancel.cancel_trade(unit, shopper, trade_id=trade)
+    assert [sorted(one) for one in (await told(mall))[before + 1 :]] == [[first, second, other]]
+
+
+async def test_units_that_were_not_free_already_are_not_told_of_again(mall: Mall) -> None:
+    product = await mall.product(stock=9)
+    trade = await mall.order(await mall.consumer(), product.sku_id)
+    before = await told(mall)
+    (order,) = await mall.rows(OrderRow, trade_id=trade)
+    async with mall.unit() as unit:
+        await stocks.allocate(unit, stocks.ORDER, order.id)
+        await stocks.ship(unit, 7, {product.sku_id: 1})
+        assert await stocks.sync(unit, product.sku_id, 8, 2)
+    assert await told(mall) == before
+    async with mall.unit() as unit:
+        assert await stocks.sync(unit, product.sku_id, 20, 3)
+        assert await stocks.sync(unit, product.sku_id, 5, 4)
+    assert await told(mall) == [*before, [product.sku_id]]
+
+
+async def test_what_is_told_costs_a_checkout_one_insert(mall: Mall) -> None:
+    shopper, product = await mall.consumer(), await mall.product()
+    await mall.add(shopper, product.sku_id)
+    before = len(await mall.rows(OutboxRow))
+    trade = await mall.place(shopper)
+    placed = await mall.rows(OutboxRow)
+    assert [one.kind for one in placed[before:]] == ["OrderMoved", "StockChanged"]
+    await mall.pay(shopper, trade)
+    paid = await mall.rows(OutboxRow)
+    assert [one.kind for one in paid[len(placed) :]] == ["OrderMoved", "SupplierOrderMoved"]

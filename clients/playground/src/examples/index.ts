@@ -23,6 +23,7 @@ interface Mall {
   waiting?: Nodes<{ groupBuy: Identified | null }>
   toShip?: Nodes<Identified>
   conversations?: Identified[]
+  notifications?: Nodes<Identified>
 }
 interface Nodes<T> {
   nodes: T[]
@@ -82,6 +83,9 @@ export const EXAMPLES: Example[] = [
     id: mall.products?.nodes[0]?.id ?? '',
   })),
   example('guest', 'categories', '类目 categories'),
+  example('guest', 'stock-updated', '订阅库存 follow stock', (mall) => ({
+    skuIds: mall.products?.nodes[0]?.skus.map((one) => one.id) ?? [],
+  })),
   example('guest', 'group-buys', '拼团 group-buys'),
   example('guest', 'live-rooms', '直播间 live rooms'),
   example('guest', 'live-room-events', '订阅直播间 follow a room', (mall) => ({
@@ -119,6 +123,12 @@ export const EXAMPLES: Example[] = [
     input: { tradeId: mall.unpaid?.nodes[0]?.trade?.id ?? '', idempotencyKey: key() },
   })),
   example('consumer-1', 'orders', '我的订单 my orders'),
+  example('consumer-1', 'order-updated', '订阅我的订单 follow my orders'),
+  example('consumer-1', 'notifications', '我的通知 my notifications'),
+  example('consumer-1', 'read-notifications', '标为已读 mark as read', (mall) => ({
+    input: { upTo: mall.notifications?.nodes[0]?.id ?? '' },
+  })),
+  example('consumer-1', 'follow-notifications', '订阅通知 follow notifications'),
   example('consumer-1', 'open-group-buy', '开团 open a group', (mall) => ({
     input: {
       activityId: mall.groupBuyActivities?.at(-1)?.id ?? '',
@@ -148,6 +158,7 @@ export const EXAMPLES: Example[] = [
   example('distributor-1', 'supply-prices', '拿货价 supply prices'),
 
   example('supplier-1', 'orders-to-ship', '待发货 orders to ship'),
+  example('supplier-1', 'supplier-orders', '订阅要发的订单 follow orders to ship'),
   example('supplier-1', 'ship-order', '发货 ship', (mall) => ({
     input: {
       orderId: mall.toShip?.nodes[0]?.id ?? '',
