@@ -76,7 +76,7 @@ class Subscription:
     `start` is the (epoch, position) of the last event before the live ones. Until `begin`, live
     events wait behind the history that is still being read. Where the queue is full, an event that
     is `merged` takes the place of the older ones of its name. What is not `wanted` is not queued:
-    0.3 us in place of the 25 that it costs to wake a subscriber for nothing.
+    0.5 us in place of the 25 that it costs to wake a subscriber for nothing.
     """
 
     merged: Merged | None = None

@@ -48,6 +48,11 @@ async def of_order(unit: Unit, order_id: int, cause: Cause) -> Row[Any]:
 
 
 async def of_trade(unit: Unit, trade_id: int, cause: Cause) -> None:
-    """Tells of what befell a trade as a whole at each of its orders."""
+    """Tells the buyer, at each of its orders, of what befell a trade as a whole.
+
+    How a trade is paid is no matter of those who sell a part of it.
+    """
     for order in await unit.db.all(_OF_TRADE, {"trade": trade_id}):
-        announce(unit, order, cause, status=order.status)
+        unit.emit(
+            OrderMoved(order_id=order.id, buyer_id=order.buyer_id, status=order.status, cause=cause)
+        )

@@ -11,7 +11,7 @@ from app.db import Unit
 from app.errors import InvalidInput, NotFound, ShipmentRefused, WrongState
 from app.rules.audit import Action
 from app.rules.notifications import Kind
-from app.rules.orders import AUTO_RECEIVE_AFTER, Cause, Move, origins
+from app.rules.orders import AUTO_RECEIVE_AFTER, Cause, Move, OrderStatus, origins
 from app.rules.shipments import CARRIERS, Carrier, ShipmentStatus, status_of
 from app.services import audit, notifications, orders, orders_tell, stocks
 from app.services.orders import LINES, ORDERS
@@ -123,9 +123,9 @@ async def trace(
 
 
 async def _notify_delivered(unit: Unit, order: Row[Any]) -> None:
-    """Tells the buyer of a parcel; of the last one also when it counts as received."""
+    """Tells the buyer of a parcel, and when the order counts as received if that is to come."""
     kind, facts = Kind.PARCEL_DELIVERED, {"no": order.no}
-    if order.auto_receive_at is not None:
+    if order.status == OrderStatus.SHIPPED and order.auto_receive_at is not None:
         kind, facts["receive_at"] = Kind.ORDER_DELIVERED, order.auto_receive_at.isoformat()
     await notifications.note(unit, order.buyer_id, kind, facts, ("Order", order.id))
 

@@ -37,13 +37,13 @@ DEEDS = {
 }
 STREAMS = {
     "orderUpdated": """subscription($after: String) { orderUpdated(after: $after) { __typename
-      ... on StreamEvent { cursor } ... on OrderUpdate { orderId cause } } }""",
+      ... on StreamEvent { cursor seq } ... on OrderUpdate { orderId cause } } }""",
     "stockUpdated": """subscription($skus: [ID!]!, $after: String) {
       stockUpdated(skuIds: $skus, after: $after) { __typename
       ... on StreamEvent { cursor } ... on StockUpdate { levels { available } } } }""",
     "notifications": """subscription($after: String) { notifications(after: $after) { __typename
-      ... on StreamEvent { cursor } ... on NotificationArrived { unreadCount notification { id } }
-      } }""",
+      ... on StreamEvent { cursor seq }
+      ... on NotificationArrived { unreadCount notification { id } } } }""",
     "groupBuyUpdated": """subscription($group: ID!, $after: String) {
       groupBuyUpdated(id: $group, after: $after) { __typename
       ... on StreamEvent { cursor } ... on GroupBuyUpdate { cause held } } }""",
@@ -223,10 +223,11 @@ async def test_six_streams_of_one_socket_are_cut_and_go_on_each_from_its_place(
                 await me.listen(socket, after_rounds(3))
     orders = [(one["orderId"], one["cause"]) for one in counted(me.told, "orderUpdated")]
     assert orders == [(key, cause) for key in placed for cause in ("PLACED", "PAID", "SHIPPED")]
+    assert [one["seq"] for one in counted(me.told, "orderUpdated")] == list(range(1, 10))
     levels = [one["levels"] for one in counted(me.told, "stockUpdated")]
     assert levels == [[{"available": left}] for left in (9, 8, 7, 6)]
     arrived = counted(me.told, "notifications")
-    assert [one["unreadCount"] for one in arrived] == [1, 2, 3]
+    assert [(one["seq"], one["unreadCount"]) for one in arrived] == [(1, 1), (2, 2), (3, 3)]
     assert len({one["notification"]["id"] for one in arrived}) == 3
     held = [(one["cause"], one["held"]) for one in counted(me.told, "groupBuyUpdated")]
     assert held == [("SNAPSHOT", 1), ("HELD", 2), ("HELD", 3), ("HELD", 4)]

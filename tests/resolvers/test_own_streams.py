@@ -182,6 +182,27 @@ async def test_a_supplier_hears_of_a_group_only_when_it_is_full(api: Api, mall: 
     assert gid("Order", lost.id) not in {one["orderId"] for one in seen}
 
 
+async def test_money_beyond_the_price_is_the_buyers_matter_alone(api: Api, mall: Mall) -> None:
+    shopper, product = await mall.consumer(), await mall.product()
+    seller = await mall.supplier_viewer(product.supplier_id)
+    order = await order_of(mall, await mall.bought(shopper, product.sku_id))
+    twice = {
+        "trade_id": order.trade_id,
+        "payment_id": None,
+        "reason": payments.RefundReason.DUPLICATE_PAYMENT,
+        "ref_id": 1,
+        "amount_fen": 3790,
+    }
+    async with api.stream(SOLD, seller) as sold, api.stream(MINE, shopper) as mine:
+        await sold.next()
+        await mine.next()
+        await mall.database.change(payments.request_refund, **twice)
+        await ship(mall, order)
+        assert (await mine.next())["cause"] == "REFUND_REQUESTED"
+        assert (await mine.next())["cause"] == "SHIPPED"
+        assert (await sold.next())["cause"] == "SHIPPED"
+
+
 async def test_a_distributor_hears_of_the_orders_of_its_shop(api: Api, mall: Mall) -> None:
     viewer, shopper, product = await shop(mall), await mall.consumer(), await mall.product()
     sold = await order_of(mall, await mall.bought(shopper, product.sku_id))
