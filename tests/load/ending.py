@@ -58,7 +58,7 @@ class Size:
     group_size: int = 3
     shoppers: int = 60
     listeners: int = 3  # websockets, each with a subscription of every group
-    duration_s: int = 5
+    duration_s: int = 10
     hold_s: int = 2
     stock: int = 400
 

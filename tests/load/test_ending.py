@@ -8,7 +8,7 @@ import pytest
 from tests.load import ending, rush
 from tests.serving import process
 
-SMALLER = ending.Size(groups=6, shoppers=24, listeners=2, duration_s=4)
+SMALLER = ending.Size(groups=6, shoppers=24, listeners=2, duration_s=5)
 
 FREELY = {"sign_ins_per_minute": "100000"}  # the shoppers share one address
 
