@@ -62,3 +62,17 @@ def test_a_second_upgrade_changes_nothing(url: str) -> None:
     before = tables(url)
     migrate.upgrade(url)
     assert tables(url) == before
+
+
+def test_events_from_before_the_numbers_are_counted_in_each_topic(url: str) -> None:
+    migrate.upgrade(url, "0015_assets")
+    execute(
+        url,
+        "INSERT INTO outbox (topic, kind, payload, created_at)"
+        " SELECT column1, 'Moved', '{}', '2026-03-02'"
+        " FROM (VALUES ('b'), ('a'), ('b'), ('b'), ('a'))",
+    )
+    migrate.upgrade(url)
+    with sqlite3.connect(url.partition(":///")[2]) as connection:
+        rows = connection.execute("SELECT topic, seq FROM outbox ORDER BY id").fetchall()
+    assert rows == [("b", 1), ("a", 1), ("b", 2), ("b", 3), ("a", 2)]
