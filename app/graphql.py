@@ -37,7 +37,10 @@ from resolvers.audit import AuditQuery
 from resolvers.carts import CartMutation, CartQuery
 from resolvers.chat import ChatMutation, ChatQuery, ChatSubscription
 from resolvers.group_buys import GroupBuyMutation, GroupBuyQuery, GroupBuySubscription
-from resolvers.live_rooms import LiveRoomMutation, LiveRoomQuery, LiveRoomSubscription
+from resolvers.live_events import LiveEventSubscription
+from resolvers.live_lotteries import LiveLotteryMutation, LiveLotteryQuery
+from resolvers.live_rooms import LiveRoomMutation, LiveRoomQuery
+from resolvers.live_talk import LiveTalkMutation
 from resolvers.nodes import NodeQuery
 from resolvers.orders import OrderMutation, OrderQuery
 from resolvers.products import ProductQuery
@@ -55,6 +58,7 @@ _QUERIES = (
     CartQuery,
     ChatQuery,
     GroupBuyQuery,
+    LiveLotteryQuery,
     LiveRoomQuery,
     NodeQuery,
     OrderQuery,
@@ -65,12 +69,14 @@ _MUTATIONS = (
     CartMutation,
     ChatMutation,
     GroupBuyMutation,
+    LiveLotteryMutation,
     LiveRoomMutation,
+    LiveTalkMutation,
     OrderMutation,
     RoleMutation,
     ShipmentMutation,
 )
-_SUBSCRIPTIONS = (ChatSubscription, GroupBuySubscription, LiveRoomSubscription)
+_SUBSCRIPTIONS = (ChatSubscription, GroupBuySubscription, LiveEventSubscription)
 _DESCRIPTIONS = {
     "Query": "读取。What can be read.",
     "Mutation": "改变。What can be changed; refusals are members of the result.",

@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 
+from sqlalchemy import update
+
 from app.auth import Viewer
 from app.seed import names
 from app.seed.world import Item, World
-from app.services import live_rooms
+from app.services import live_rooms, live_rooms_shelf, live_rooms_talk
+from app.services.live_rooms import ROOMS
 
 _TITLES = (
     "团长选品日：厨房好物专场",
@@ -36,7 +39,10 @@ async def hold(world: World, place: int) -> None:
         starts_at=begin,
         goods=[(item.sku_id, _live_price(world, item)) for item in goods],
     )
+    # nobody is behind the invented hosts: their rooms stay as they are
+    never = update(ROOMS).where(ROOMS.c.id == room_id).values(due_at=None, has_news=False)
     if state == "SCHEDULED":
+        await world.unit.execute(never)
         return
     world.clock.now = begin
     await live_rooms.start(world.unit, host, room_id=room_id)
@@ -47,28 +53,31 @@ async def hold(world: World, place: int) -> None:
     if state == "REPLAY_READY":
         await live_rooms.end(world.unit, host, room_id=room_id)
         await live_rooms.offer_replay(world.unit, host, room_id=room_id)
+    await world.unit.execute(never)
 
 
 async def _show(world: World, host: Viewer, room_id: int, messages: int) -> None:
     """Half an hour on air: a product is pinned now and then while people write and like."""
     dice = world.dice
     shelf = await world.unit.db.all(
-        live_rooms.products_visible_to(host).where(live_rooms.LIVE_PRODUCTS.c.room_id == room_id)
+        live_rooms_shelf.products_visible_to(host).where(
+            live_rooms_shelf.LIVE_PRODUCTS.c.room_id == room_id
+        )
     )
     pause_s = 2400 / messages
     pins = {messages * part // 4 for part in range(4)}
     for number in range(messages):
         world.clock.pass_(seconds=pause_s)
         if number in pins:
-            await live_rooms.pin_product(
+            await live_rooms_shelf.pin(
                 world.unit, host, room_id=room_id, live_product_id=dice.choice(shelf).id
             )
         text = dice.choice(names.RUDE if number % 25 == 24 else names.CHATTER)
         shopper = world.shoppers[number % world.scale.buyers]
-        await live_rooms.post_message(world.unit, shopper.viewer, room_id=room_id, text=text)
+        await live_rooms_talk.post(world.unit, shopper.viewer, room_id=room_id, text=text)
         if number % 5 == 0:
             likes = dice.randint(1, 100)
-            await live_rooms.like(world.unit, shopper.viewer, room_id=room_id, count=likes)
+            await live_rooms_talk.like(world.unit, shopper.viewer, room_id=room_id, count=likes)
 
 
 def _host(world: World, place: int) -> tuple[Viewer, list[Item]]:

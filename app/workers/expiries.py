@@ -1,4 +1,4 @@
-"""What time ends: unpaid seats and trades, groups that did not fill, parcels long received."""
+"""What time ends: unpaid seats and trades, groups not filled, parcels received, shows, draws."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from app.db import Database, Unit
-from app.services import group_buys, orders, orders_cancel
+from app.services import group_buys, live_rooms, live_rooms_lottery, orders, orders_cancel
 
 INTERVAL_S = 1.0
 
@@ -16,6 +16,8 @@ _SWEEPS: tuple[Callable[[Unit], Coroutine[Any, Any, int]], ...] = (
     group_buys.release_due_holds,
     orders_cancel.expire_due,
     orders.receive_due,
+    live_rooms.move_due,
+    live_rooms_lottery.draw_due,
 )
 _log = logging.getLogger(__name__)
 

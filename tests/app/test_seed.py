@@ -17,7 +17,9 @@ from app.seed import documents, shelves
 from app.seed.documents import BadDocument, Names
 from app.services import accounts, payments, policies, shipments
 from app.services.group_buys_seats import GROUPS, MEMBERS
-from app.services.live_rooms import LIVE_PRODUCTS, MESSAGES, ROOMS
+from app.services.live_rooms import ROOMS
+from app.services.live_rooms_shelf import LIVE_PRODUCTS
+from app.services.live_rooms_talk import MESSAGES
 from app.services.orders import LINES, ORDERS, TRADES
 from app.services.products import PRODUCTS, SKUS, STOCKS, SUPPLIERS
 from app.services.stocks import MOVEMENTS

@@ -7,7 +7,14 @@ from sqlalchemy import insert, select
 
 from app import ids
 from app.auth import Role, Viewer
-from app.services import group_buys, live_rooms, orders, orders_cancel, products_store, shipments
+from app.services import (
+    group_buys,
+    live_rooms_shelf,
+    orders,
+    orders_cancel,
+    products_store,
+    shipments,
+)
 from app.tables.accounts import AddressRow
 from app.tables.assets import AssetRow
 from app.tables.carts import CartLineRow
@@ -251,7 +258,7 @@ async def _rooms(mall: Mall, goods: list[Product], host: Viewer, consumer: Viewe
     live = await mall.live_room(prices, host_id=host.id, started_at=mall.clock(), like_count=7)
     (_, second, _) = await mall.rows(LiveProductRow, room_id=live)
     async with mall.unit() as unit:
-        await live_rooms.pin_product(unit, host, room_id=live, live_product_id=second.id)
+        await live_rooms_shelf.pin(unit, host, room_id=live, live_product_id=second.id)
     async with mall.unit() as unit:
         for number in range(1, 56):
             author = consumer if number % 3 else host

@@ -10,7 +10,7 @@ from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import MallError, WrongState
 from app.rules.audit import Action
-from app.services import audit, chat, chat_handoffs, live_rooms, pages, shipments
+from app.services import audit, chat, chat_handoffs, live_rooms, live_rooms_shelf, pages, shipments
 from app.tables.live_rooms import LiveProductRow
 from app.tables.orders import OrderRow
 from app.tables.sessions import AuditRow
@@ -102,7 +102,7 @@ async def shelving(mall: Mall) -> Made:
     more = await mall.product()
     return (
         host,
-        lambda unit: live_rooms.add_product(unit, host, room_id=room, sku_id=more.sku_id),
+        lambda unit: live_rooms_shelf.add(unit, host, room_id=room, sku_id=more.sku_id),
         None,
     )
 
@@ -111,7 +111,7 @@ async def pinning(mall: Mall) -> Made:
     host, room, shown = await hosted(mall)
 
     def pin(unit: Unit) -> Awaitable[None]:
-        return live_rooms.pin_product(unit, host, room_id=room, live_product_id=shown)
+        return live_rooms_shelf.pin(unit, host, room_id=room, live_product_id=shown)
 
     return host, pin, ("LiveProduct", shown)
 
@@ -120,7 +120,7 @@ async def unpinning(mall: Mall) -> Made:
     host, room, _ = await hosted(mall)
 
     def unpin(unit: Unit) -> Awaitable[None]:
-        return live_rooms.pin_product(unit, host, room_id=room, live_product_id=None)
+        return live_rooms_shelf.pin(unit, host, room_id=room, live_product_id=None)
 
     return host, unpin, ("LiveRoom", room)
 
