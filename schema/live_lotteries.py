@@ -33,7 +33,9 @@ class LiveLotteryEntry(Entity):
     id: strawberry.ID = key()
     number: int = column("序号，从 1 连续。Counts from 1 without gaps.")
     name: str = column("参与时的昵称（脱敏）。Masked nickname as it was then.")
-    place: int | None = column("第几个中奖，未中为空。1 for the first prize; null without one.")
+    place: int | None = column(
+        "第几个中奖，未中为空。1 for the first prize; null without one.", name="prize_place"
+    )
     created_at: datetime = column("时间。When.")
 
 
@@ -66,7 +68,7 @@ class LiveLottery(Entity):
         "LiveLotteryEntry",
         "lottery_id",
         "中奖者，按奖次。Who has won, first prize first.",
-        order=("place", "id"),
+        order=("prize_place", "id"),
         where={"is_winner": True},
     )
 

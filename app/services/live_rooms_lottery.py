@@ -70,7 +70,7 @@ _ENTRIES = Prepared(
 _WIN = Prepared(
     update(ENTRIES)
     .where(ENTRIES.c.lottery_id == bind("lottery"), ENTRIES.c.number == bind("place_in_list"))
-    .values(is_winner=True, place=bind("prize_place"))
+    .values(is_winner=True, prize_place=bind("prize"))
 )
 
 
@@ -177,7 +177,7 @@ async def draw_due(unit: Unit) -> int:
     digest = rules.digest_of(entries)
     drawn = rules.draw(lottery.seed, digest, len(entries), lottery.winner_count)
     for place, number in enumerate(drawn, 1):
-        winner = {"lottery": lottery.id, "place_in_list": number, "prize_place": place}
+        winner = {"lottery": lottery.id, "place_in_list": number, "prize": place}
         await unit.changed(_WIN, winner)
     await unit.changed(
         update(LOTTERIES).where(LOTTERIES.c.id == lottery.id).values(list_digest=digest)

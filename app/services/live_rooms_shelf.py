@@ -13,7 +13,7 @@ from app.rules import live_rooms as rules
 from app.rules.audit import Action
 from app.rules.live_rooms import RoomEventKind, RoomStatus
 from app.services import audit, live_rooms_log, products
-from app.services.live_rooms_seen import hosted, visible_to
+from app.services.live_rooms_seen import HOSTS, hosted, visible_to
 from app.services.sight import leads_to
 from app.statements import Prepared, bind
 from app.tables.columns import table
@@ -83,6 +83,7 @@ async def add(
 
 async def remove(unit: Unit, viewer: Viewer, *, live_product_id: int) -> int:
     """Takes goods off the shelf; the room. Their price holds no more, carts show the shop's."""
+    viewer.must_be(*HOSTS)
     shown = await _shown(unit, viewer, live_product_id)
     room = await _open_shelf(unit, viewer, shown.room_id)
     if shown.is_pinned:

@@ -233,6 +233,8 @@ async def _moderated_message(unit: Unit, viewer: Viewer, message_id: int) -> Row
     if message is None:
         raise NotFound("LiveMessage")
     await seen.moderated(unit, viewer, message.room_id)
+    message = await unit.db.first(query)  # again: it may have been released while we waited
+    assert message is not None
     return message
 
 

@@ -48,7 +48,7 @@ class LiveLotteryEntryRow(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("lottery_id", "number"),
         UniqueConstraint("lottery_id", "account_id"),
-        Index("ix_live_lottery_entries_lottery_id_place", "lottery_id", "place"),
+        Index("ix_live_lottery_entries_lottery_id_prize_place", "lottery_id", "prize_place"),
     )
 
     id: int = key()
@@ -56,6 +56,6 @@ class LiveLotteryEntryRow(SQLModel, table=True):
     account_id: int = ref("accounts.id", index=False)
     number: int
     name: str
-    place: int | None = None  # 1 for the first prize, none for those who have not won
+    prize_place: int | None = None  # 1 for the first prize, none for those who have not won
     is_winner: bool = False
     created_at: datetime = instant()

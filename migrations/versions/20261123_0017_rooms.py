@@ -130,7 +130,7 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
-        sa.Column("place", sa.Integer(), nullable=True),
+        sa.Column("prize_place", sa.Integer(), nullable=True),
         sa.Column("is_winner", sa.Boolean(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -148,9 +148,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index(
-        "ix_live_lottery_entries_lottery_id_place",
+        "ix_live_lottery_entries_lottery_id_prize_place",
         "live_lottery_entries",
-        ["lottery_id", "place"],
+        ["lottery_id", "prize_place"],
         unique=False,
     )
     op.create_table(

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,17 @@ from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import MallError, WrongState
 from app.rules.audit import Action
-from app.services import audit, chat, chat_handoffs, live_rooms, live_rooms_shelf, pages, shipments
+from app.services import (
+    audit,
+    chat,
+    chat_handoffs,
+    live_rooms,
+    live_rooms_lottery,
+    live_rooms_shelf,
+    live_rooms_talk,
+    pages,
+    shipments,
+)
 from app.tables.live_rooms import LiveProductRow
 from app.tables.orders import OrderRow
 from app.tables.sessions import AuditRow
@@ -125,6 +136,45 @@ async def unpinning(mall: Mall) -> Made:
     return host, unpin, ("LiveRoom", room)
 
 
+async def banning(mall: Mall) -> Made:
+    _, room, _ = await hosted(mall)
+    staff = await mall.staff()
+    deed = partial(live_rooms.ban, viewer=staff, room_id=room, reason="虚假宣传")
+    return staff, deed, ("LiveRoom", room)
+
+
+async def muting(mall: Mall) -> Made:
+    host, message = await said(mall)
+    return host, partial(live_rooms_talk.mute, viewer=host, message_id=message), None
+
+
+async def lifting(mall: Mall) -> Made:
+    host, message = await said(mall)
+    mute = await mall.database.change(live_rooms_talk.mute, host, message_id=message)
+    return host, partial(live_rooms_talk.lift, viewer=host, mute_id=mute), ("LiveMute", mute)
+
+
+async def releasing(mall: Mall) -> Made:
+    host, message = await said(mall, "加微信")
+    deed = partial(live_rooms_talk.release, viewer=host, message_id=message)
+    return host, deed, ("LiveMessage", message)
+
+
+async def raffling(mall: Mall) -> Made:
+    host, room, _ = await hosted(mall)
+    lottery = {"prize": "小米", "keyword": "米", "winners": 1, "lasts_s": 60}
+    deed = partial(live_rooms_lottery.open_one, viewer=host, room_id=room, **lottery)
+    return host, deed, None
+
+
+async def said(mall: Mall, text: str = "好看") -> tuple[Viewer, int]:
+    """(host, what somebody has said in its room)."""
+    host, room, _ = await hosted(mall)
+    shopper = await mall.consumer()
+    post = partial(live_rooms_talk.post, viewer=shopper, room_id=room, text=text)
+    return host, await mall.database.change(post)
+
+
 DEEDS = {
     shipping: Action.SHIP_ORDER,
     taking: Action.TAKE_CONVERSATION,
@@ -138,6 +188,11 @@ DEEDS = {
     shelving: Action.SHELVE_LIVE_PRODUCT,
     pinning: Action.PIN_LIVE_PRODUCT,
     unpinning: Action.PIN_LIVE_PRODUCT,
+    banning: Action.BAN_LIVE_ROOM,
+    muting: Action.MUTE_LIVE_VIEWER,
+    lifting: Action.LIFT_LIVE_MUTE,
+    releasing: Action.RELEASE_LIVE_MESSAGE,
+    raffling: Action.OPEN_LIVE_LOTTERY,
 }
 SIGNING = {
     Action.SIGN_IN,
