@@ -10,6 +10,7 @@ from app.tables.columns import document, fen, instant, key, ref
 
 PINNED = text("is_pinned")
 HAS_NEWS = text("has_news")
+HAS_NEWS_SQLITE = text("has_news = 1")  # as statements spell it there: else no use of the index
 IS_ACTIVE = text("NOT is_lifted")
 
 
@@ -22,7 +23,7 @@ class LiveRoomRow(SQLModel, table=True):
         Index(
             "ix_live_rooms_has_news",
             "id",
-            sqlite_where=HAS_NEWS,
+            sqlite_where=HAS_NEWS_SQLITE,
             postgresql_where=HAS_NEWS,
         ),
     )
@@ -123,10 +124,11 @@ class LiveMuteRow(SQLModel, table=True):
             sqlite_where=IS_ACTIVE,
             postgresql_where=IS_ACTIVE,
         ),
+        Index("ix_live_mutes_room_id_account_id", "room_id", "account_id"),
     )
 
     id: int = key()
-    room_id: int = ref("live_rooms.id")
+    room_id: int = ref("live_rooms.id", index=False)
     account_id: int = ref("accounts.id", index=False)
     muted_by: int = ref("accounts.id", index=False)
     until: datetime | None = instant(default=None, nullable=True)

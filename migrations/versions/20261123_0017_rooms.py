@@ -81,7 +81,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["room_id"], ["live_rooms.id"], name=op.f("fk_live_mutes_room_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_live_mutes")),
     )
-    op.create_index(op.f("ix_live_mutes_room_id"), "live_mutes", ["room_id"], unique=False)
+    op.create_index(
+        "ix_live_mutes_room_id_account_id", "live_mutes", ["room_id", "account_id"], unique=False
+    )
     op.create_index(
         "uq_live_mutes_active",
         "live_mutes",
@@ -194,7 +196,7 @@ def upgrade() -> None:
         "live_rooms",
         ["id"],
         unique=False,
-        sqlite_where=sa.text("has_news"),
+        sqlite_where=sa.text("has_news = 1"),
         postgresql_where=sa.text("has_news"),
     )
     op.create_index("ix_live_rooms_status_due_at", "live_rooms", ["status", "due_at"], unique=False)
