@@ -103,7 +103,8 @@ async def open_one(
 ) -> int:
     """Opens a lottery in a live room: whoever posts the keyword until it closes takes part.
 
-    The seed is drawn now and kept; its hash is published. One is open in a room at a time.
+    The seed is drawn now and kept, unless an invented mall gives its own; its hash is published.
+    One is open in a room at a time.
     """
     room = await seen.hosted(unit, viewer, room_id)
     prize, keyword = live_rooms.cleaned(prize), live_rooms.cleaned(keyword)
