@@ -76,7 +76,7 @@ async def _show(world: World, host: Viewer, room_id: int, messages: int) -> None
     watching = live_rooms_viewers.Presence()
     for number in range(messages):
         world.clock.pass_(seconds=pause_s)
-        if number == messages // 2:
+        if number == messages // 4:
             await _open_lottery(world, host, room_id)
         if number in pins:
             await live_rooms_shelf.pin(
@@ -104,9 +104,9 @@ async def _open_lottery(world: World, host: Viewer, room_id: int) -> None:
         host,
         room_id=room_id,
         prize="山野小米一袋",
-        keyword=world.dice.choice(names.CHATTER)[:4],
+        keyword="好",
         winners=3,
-        lasts_s=600,
+        lasts_s=1500,
         seed=world.dice.randbytes(32).hex(),
     )
 
