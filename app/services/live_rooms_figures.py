@@ -15,16 +15,21 @@ from app.services import orders
 from app.services.live_rooms_seen import ROOMS, runs
 from app.statements import Prepared, among
 from app.tables.columns import table
-from app.tables.live_rooms import LiveRoomFiguresRow
+from app.tables.live_rooms import LiveMessageRow, LiveRoomFiguresRow
 
 FIGURES = table(LiveRoomFiguresRow)
+MESSAGES = table(LiveMessageRow)
 LINES = orders.LINES
 
 _WRITTEN = Prepared(select(*FIGURES.c).where(among(FIGURES.c.room_id, "rooms")))
 _COUNTED = Prepared(
     select(
         ROOMS.c.id,
-        ROOMS.c.message_seq,
+        select(func.count())
+        .select_from(MESSAGES)
+        .where(MESSAGES.c.room_id == ROOMS.c.id)
+        .scalar_subquery()
+        .label("messages"),
         ROOMS.c.like_count,
         ROOMS.c.viewer_peak,
         ROOMS.c.viewer_total,
@@ -109,7 +114,7 @@ async def _counted(db: Reader, room_ids: Sequence[int]) -> dict[int, Figures]:
     sold = {row.room_id: row for row in await db.all(_SOLD, {"rooms": room_ids})}
     return {
         row.id: Figures(
-            row.message_seq,
+            row.messages,
             row.like_count,
             row.viewer_total,
             row.viewer_peak,

@@ -26,7 +26,7 @@ from app.services.live_rooms_talk import MESSAGES
 from app.services.stocks import STOCKS
 from app.statements import Prepared, bind
 
-LOGGED_EVERY = timedelta(seconds=10)  # likes and viewers in the log; the stream tells them sooner
+TALLIED_EVERY = timedelta(seconds=10)  # in the log, and for the host; the audience hears sooner
 
 _WITH_NEWS = Prepared(select(ROOMS.c.id).where(ROOMS.c.has_news).order_by(ROOMS.c.id))
 _TAKEN = Prepared(
@@ -111,8 +111,7 @@ async def tick(unit: Unit, room_id: int) -> int:
         unit.emit(LiveLikesTallied(room_id, room.like_count))
     if room.viewer_count != room.told_viewers:
         unit.emit(LiveViewersChanged(room_id, room.viewer_count, room.viewer_peak))
-    await _log_tallies(unit, room)
-    unit.emit(LiveFiguresMoved(room_id))
+    await _tally(unit, room)
     return 1
 
 
@@ -151,12 +150,12 @@ async def _tell_messages(unit: Unit, room: Row[Any], last: int) -> None:
     unit.emit(LiveMessagesPosted(room.id, shown, skipped))
 
 
-async def _log_tallies(unit: Unit, room: Row[Any]) -> None:
-    """Likes and viewers are in the log every ten seconds at most: a replay needs no more."""
+async def _tally(unit: Unit, room: Row[Any]) -> None:
+    """Every ten seconds at most the log gets likes and viewers, and the host figures."""
     now = unit.clock()
-    is_same = room.like_count == room.told_likes and room.viewer_count == room.told_viewers
-    if is_same or (room.tallied_at is not None and now - room.tallied_at < LOGGED_EVERY):
+    if room.tallied_at is not None and now - room.tallied_at < TALLIED_EVERY:
         return
     await unit.changed(_TALLIED, {"room": room.id, "now": now})
+    unit.emit(LiveFiguresMoved(room.id))
     tallies = {"likes": room.like_count, "viewers": room.viewer_count}
     await live_rooms_log.note(unit, room.id, RoomEventKind.TALLIED, **tallies)

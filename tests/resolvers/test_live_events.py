@@ -182,15 +182,16 @@ async def test_a_replay_tells_an_audience_what_it_was_told(api: Api, mall: Mall)
     assert [(node["seq"], node["kind"]) for node in nodes] == [
         (1, "PINNED"),
         (3, "MESSAGES_POSTED"),
-        (4, "MOVED"),
-        (5, "PINNED"),
-        (6, "MOVED"),
+        (4, "TALLIED"),
+        (5, "MOVED"),
+        (6, "PINNED"),
+        (7, "MOVED"),
     ]
     assert nodes[0]["sku"] == {"id": gid("Sku", sku)}
     assert nodes[0]["details"]["livePrice"] == {"amountMinor": 2500}
     lines = nodes[1]["details"]["messages"]
     assert [(one["seq"], one["text"]) for one in lines] == [(1, "好看"), (3, "多少钱")]
-    assert [nodes[2]["details"]["status"], nodes[4]["details"]["status"]] == [
+    assert [nodes[3]["details"]["status"], nodes[5]["details"]["status"]] == [
         "ENDED",
         "REPLAY_READY",
     ]

@@ -191,7 +191,8 @@ async def test_the_end_writes_what_the_room_has_come_to_once(any_mall: Mall) -> 
     room, host = await started(mall, product.sku_id)
     one, two, late = await mall.shoppers(3)
     change = mall.database.change
-    await change(live_rooms_talk.post, one, room_id=room, text="好看")
+    held = await change(live_rooms_talk.post, one, room_id=room, text="加微信")
+    await change(live_rooms_talk.release, host, message_id=held)  # one message, two numbers
     await change(live_rooms_talk.like, GUEST, room_id=room, count=7)
     presence = Presence()
     for viewer in (one, two):
