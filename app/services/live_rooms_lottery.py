@@ -154,8 +154,9 @@ async def enter(unit: Unit, room_id: int, account_id: int, text: str) -> None:
     row = await unit.returned(_NEXT_NUMBER, {"lottery": lottery.id, "now": now})
     if row is None:  # it was closed meanwhile
         return
-    called = (await seen.names(unit.db, {account_id}))[account_id]
-    entry = {"place_in_list": row.entry_count, "called": group_buys.masked(called), "now": now}
+    nickname = (await seen.names(unit.db, {account_id}))[account_id]
+    called = group_buys.masked(live_rooms.cleaned(nickname))  # it stands in a line of the list
+    entry = {"place_in_list": row.entry_count, "called": called, "now": now}
     await unit.insert(_ENTER, who | entry)
 
 
@@ -172,7 +173,7 @@ async def draw_due(unit: Unit) -> int:
     # the room before its lottery, like whoever enters: they never wait for each other
     await seen.hold(unit, lottery.room_id)
     closed = {"status": LotteryStatus.DRAWN, "drawn_at": now}
-    if not await unit.changed(_moved_from_open(lottery.id).values(**closed)):
+    if not await unit.changed(_if_open(lottery.id).values(**closed)):
         return 0
     entries = await listed(unit.db, lottery.id)
     digest = rules.digest_of(entries)
@@ -200,7 +201,7 @@ async def close_early(unit: Unit, room_id: int) -> None:
     open_one = await unit.db.first(_OPEN_IN, {"room": room_id})
     now: datetime = unit.clock()
     if open_one is not None and open_one.closes_at > now:
-        await unit.changed(_moved_from_open(open_one.id).values(closes_at=now))
+        await unit.changed(_if_open(open_one.id).values(closes_at=now))
 
 
 async def call_off(unit: Unit, room_id: int) -> None:
@@ -209,11 +210,11 @@ async def call_off(unit: Unit, room_id: int) -> None:
     if open_one is None:
         return
     cancelled = {"status": LotteryStatus.CANCELLED}
-    if await unit.changed(_moved_from_open(open_one.id).values(**cancelled)):
+    if await unit.changed(_if_open(open_one.id).values(**cancelled)):
         await _tell(unit, room_id, open_one.id, LotteryStatus.CANCELLED)
 
 
-def _moved_from_open(lottery_id: int) -> Any:
+def _if_open(lottery_id: int) -> Any:
     return update(LOTTERIES).where(
         LOTTERIES.c.id == lottery_id, LOTTERIES.c.status == LotteryStatus.OPEN
     )

@@ -10,6 +10,7 @@ from app.db import Unit
 from app.errors import InvalidInput, MallError, RoomNotLive
 from app.rules.live_lotteries import Published, commit_of, recompute
 from app.services import live_rooms, live_rooms_lottery, live_rooms_talk
+from app.tables.accounts import AccountRow
 from app.tables.live_lotteries import LiveLotteryEntryRow, LiveLotteryRow
 from app.tables.outbox import OutboxRow
 from app.workers import expiries
@@ -199,3 +200,12 @@ async def test_a_room_that_ends_draws_and_one_that_is_banned_calls_off(mall: Mal
     await mall.database.change(live_rooms.ban, staff, room_id=other, reason="虚假宣传")
     await expiries.once(mall.database)
     assert (await mall.row(LiveLotteryRow, banned)).status == "CANCELLED"
+
+
+async def test_a_name_with_signs_of_control_is_still_one_line_of_the_list(mall: Mall) -> None:
+    lottery, room, _ = await opened(mall)
+    shopper = await mall.consumer()
+    await mall.change(AccountRow, shopper.account_id, nickname="\t小\n满\n")
+    await say(mall, shopper, room)
+    (entry,) = await mall.rows(LiveLotteryEntryRow, lottery_id=lottery)
+    assert entry.name == "小**满"
