@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import strawberry
 
+from app.services.live_rooms_viewers import Presence
+
 if TYPE_CHECKING:
     from app.attempts import Attempts
     from app.auth import Tokens, Viewer
@@ -40,6 +42,7 @@ class Resources:
     engine: Engine
     answers: Answers
     rates: Rates
+    presence: Presence = field(default_factory=Presence)  # who watches rooms in this process
 
 
 class Load(Protocol):

@@ -1,5 +1,6 @@
 """What can go wrong for a person: stable public codes, words in Chinese and English."""
 
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 Locale = Literal["zh", "en"]
@@ -350,3 +351,14 @@ class ConversationBusy(MallError):
     code = "CONVERSATION_BUSY"
     zh = "上一条消息还在回复中，请稍候"
     en = "the previous message is still being answered"
+
+
+class Muted(MallError):
+    """`until` is None for good."""
+
+    code = "MUTED"
+    zh = "您在该直播间被禁言"
+    en = "you may not write in this room"
+
+    def __init__(self, until: datetime | None) -> None:
+        super().__init__(until=until)

@@ -16,6 +16,11 @@ def live_room_topic(room_id: int) -> str:
     return f"live_room:{room_id}"
 
 
+def live_room_host_topic(room_id: int) -> str:
+    """What the audience of a room must not see."""
+    return f"live_room_host:{room_id}"
+
+
 def conversation_topic(conversation_id: int) -> str:
     return f"conversation:{conversation_id}"
 
@@ -147,10 +152,10 @@ class NotificationsRead(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveMessagePosted(Event):
+class LiveRoomEvent(Event):
+    """Base of what everybody in a room is told."""
+
     room_id: int
-    seq: int
-    message_id: int
 
     @property
     def topic(self) -> str:
@@ -158,35 +163,85 @@ class LiveMessagePosted(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveLikesTallied(Event):
-    room_id: int
+class LiveMessagesPosted(LiveRoomEvent):
+    """The messages of one tick; `skipped` more were posted than are shown as they come."""
+
+    message_ids: list[int]
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLikesTallied(LiveRoomEvent):
     likes: int
 
-    @property
-    def topic(self) -> str:
-        return live_room_topic(self.room_id)
+
+@dataclass(frozen=True, slots=True)
+class LiveViewersChanged(LiveRoomEvent):
+    viewers: int
+    peak: int
 
 
 @dataclass(frozen=True, slots=True)
-class LiveProductPinned(Event):
+class LiveStockChanged(LiveRoomEvent):
+    """Units that are left of the goods that changed, by SKU: [(sku_id, available)]."""
+
+    stock: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveProductPinned(LiveRoomEvent):
     """`live_product_id` is None when the pin was taken away."""
 
-    room_id: int
     live_product_id: int | None
-
-    @property
-    def topic(self) -> str:
-        return live_room_topic(self.room_id)
 
 
 @dataclass(frozen=True, slots=True)
-class LiveRoomMoved(Event):
-    room_id: int
+class LiveShelfChanged(LiveRoomEvent):
+    """Goods have come, gone, or changed places or prices."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveRoomMoved(LiveRoomEvent):
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLotteryMoved(LiveRoomEvent):
+    """A lottery was opened, drawn or called off."""
+
+    lottery_id: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class LiveHostEvent(Event):
+    """Base of what only the host and staff are told."""
+
+    room_id: int
 
     @property
     def topic(self) -> str:
-        return live_room_topic(self.room_id)
+        return live_room_host_topic(self.room_id)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMessageHeldBack(LiveHostEvent):
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMessageReleased(LiveHostEvent):
+    message_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveMuteChanged(LiveHostEvent):
+    mute_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFiguresMoved(LiveHostEvent):
+    """What the room has come to has grown: a sale, viewers, likes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,10 @@ from resolvers.audit import AuditQuery
 from resolvers.carts import CartMutation, CartQuery
 from resolvers.chat import ChatMutation, ChatQuery, ChatSubscription
 from resolvers.group_buys import GroupBuyMutation, GroupBuyQuery, GroupBuySubscription
-from resolvers.live_rooms import LiveRoomMutation, LiveRoomQuery, LiveRoomSubscription
+from resolvers.live_events import LiveEventSubscription
+from resolvers.live_lotteries import LiveLotteryMutation, LiveLotteryQuery
+from resolvers.live_rooms import LiveRoomMutation, LiveRoomQuery
+from resolvers.live_talk import LiveTalkMutation
 from resolvers.nodes import NodeQuery
 from resolvers.notifications import (
     NotificationMutation,
@@ -60,6 +63,7 @@ _QUERIES = (
     CartQuery,
     ChatQuery,
     GroupBuyQuery,
+    LiveLotteryQuery,
     LiveRoomQuery,
     NodeQuery,
     NotificationQuery,
@@ -71,8 +75,10 @@ _MUTATIONS = (
     CartMutation,
     ChatMutation,
     GroupBuyMutation,
+    LiveLotteryMutation,
     LiveRoomMutation,
     NotificationMutation,
+    LiveTalkMutation,
     OrderMutation,
     RoleMutation,
     ShipmentMutation,
@@ -80,7 +86,7 @@ _MUTATIONS = (
 _SUBSCRIPTIONS = (
     ChatSubscription,
     GroupBuySubscription,
-    LiveRoomSubscription,
+    LiveEventSubscription,
     NotificationSubscription,
     OrderSubscription,
     ProductSubscription,

@@ -171,7 +171,12 @@ def create_app(settings: Settings, **twins: Any) -> Starlette:
             endpoint.endpoint = Endpoint(schema, resources, cache, persisted)
             stop = asyncio.Event()
             loops = background.start(
-                resources.database, resources.payments, files, resources.tokens, stop
+                resources.database,
+                resources.payments,
+                files,
+                resources.tokens,
+                resources.presence,
+                stop,
             )
             loops.append(asyncio.create_task(asyncio.to_thread(search.warm_up), name="warm-up"))
             following = sessions.follow(resources.bus, resources.tokens)

@@ -1,44 +1,38 @@
-"""Root fields of live rooms: lists, the host's verbs, the audience's, and the room's stream."""
+"""Root fields of live rooms: lists, replays, and the verbs of those who run a room."""
 
 from typing import Annotated, Any
 
 import strawberry
 
 from app import ids
-from app.bus import Message
 from app.context import Context, Info
-from app.errors import BadUserInput, InvalidInput, NotFound
-from app.events import live_room_topic
+from app.errors import BadUserInput, InvalidInput
 from app.rules.live_rooms import RoomStatus
-from app.services import live_rooms
+from app.services import live_rooms, live_rooms_log, live_rooms_shelf
 from resolvers.pages import After, First, checked_first
 from resolvers.problems import returns_problems
-from resolvers.reads import by_id, root
-from resolvers.streams import At, Stream, stream
+from resolvers.reads import by_id, place_of, root
 from schema.common import Connection
-from schema.fields import Price
 from schema.live_rooms import (
-    LikeLiveRoomInput,
-    LikeLiveRoomResult,
-    LiveEvent,
-    LiveLikesTallied,
-    LiveMessagePosted,
-    LiveProductPinned,
+    AddLiveProductInput,
+    BanLiveRoomInput,
+    BanLiveRoomResult,
+    BeatLiveRoomResult,
     LiveRoom,
+    LiveRoomEvent,
     LiveRoomInput,
-    LiveRoomMoved,
     MoveLiveRoomResult,
     PinLiveProductInput,
     PinLiveProductResult,
-    PostLiveMessageInput,
-    PostLiveMessageResult,
+    RemoveLiveProductInput,
+    ReorderLiveProductsInput,
     ScheduleLiveRoomInput,
     ScheduleLiveRoomResult,
+    ShelveLiveProductResult,
 )
 from schema.reads import ById, PageOf
 
 SHELF_MOST = 100
-_MESSAGE = Price(units=10, is_chat=True)
 
 
 @strawberry.type
@@ -71,6 +65,35 @@ class LiveRoomQuery:
     ) -> ById:
         return by_id("LiveRoom", id)
 
+    @root(
+        "直播间的日志，旧的在前，下播后仍可读：观众当时看到的事件。"
+        "What happened in a room, oldest first, also after its end, as the audience was told.",
+        Connection[LiveRoomEvent],
+    )
+    def live_room_replay(
+        self,
+        info: Info,  # noqa: ARG002
+        room_id: Annotated[
+            strawberry.ID, strawberry.argument(description="直播间 ID。Its global id.")
+        ],
+        after_seq: Annotated[
+            int, strawberry.argument(description="从此序号之后开始。Begins past this number.")
+        ] = 0,
+        first: First = 50,
+        after: After = None,
+    ) -> PageOf:
+        place = place_of(room_id)
+        key = place[1] if place is not None and place[0] == "LiveRoom" else 0
+        return PageOf(
+            "LiveRoomEvent",
+            Connection,
+            live_rooms_log.listing,
+            {"room_id": key, "after_seq": after_seq},
+            first=checked_first(first),
+            after=after,
+            scope=f"liveRoomReplay:{room_id}:{after_seq}",
+        )
+
 
 @strawberry.type
 class LiveRoomMutation:
@@ -97,7 +120,9 @@ class LiveRoomMutation:
         )
         return await info.context.load.one("LiveRoom", room_id)
 
-    @strawberry.mutation(description="开播，主播专用。Goes live; the host only.")
+    @strawberry.mutation(
+        description="开播，或暂停后继续，主播专用。Goes live, or on after a pause; the host only."
+    )
     @returns_problems
     async def start_live_room(
         self,
@@ -105,6 +130,30 @@ class LiveRoomMutation:
         input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
     ) -> MoveLiveRoomResult:
         return await _moved(info.context, input.room_id, live_rooms.start)
+
+    @strawberry.mutation(
+        description="暂停直播，主播专用；直播价暂不生效，15 分钟后自动下播。"
+        "Pauses the show; the host only. It ends in 15 minutes."
+    )
+    @returns_problems
+    async def pause_live_room(
+        self,
+        info: Info,
+        input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
+    ) -> MoveLiveRoomResult:
+        return await _moved(info.context, input.room_id, live_rooms.pause)
+
+    @strawberry.mutation(
+        description="主播心跳，每 10 秒一次；30 秒收不到即暂停。"
+        "The host is there: every 10 s, or the room is paused after 30."
+    )
+    @returns_problems
+    async def beat_live_room(
+        self,
+        info: Info,
+        input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
+    ) -> BeatLiveRoomResult:
+        return await _moved(info.context, input.room_id, live_rooms.beat)
 
     @strawberry.mutation(description="下播，主播专用。Ends the show; the host only.")
     @returns_problems
@@ -114,6 +163,99 @@ class LiveRoomMutation:
         input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
     ) -> MoveLiveRoomResult:
         return await _moved(info.context, input.room_id, live_rooms.end)
+
+    @strawberry.mutation(
+        description="取消预告，主播专用。Calls off a show that has not begun; the host only."
+    )
+    @returns_problems
+    async def cancel_live_room(
+        self,
+        info: Info,
+        input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
+    ) -> MoveLiveRoomResult:
+        return await _moved(info.context, input.room_id, live_rooms.cancel)
+
+    @strawberry.mutation(
+        description="开放回放，主播专用。Opens the replay of an ended show; the host only."
+    )
+    @returns_problems
+    async def offer_live_room_replay(
+        self,
+        info: Info,
+        input: Annotated[LiveRoomInput, strawberry.argument(description="哪个直播间。Which room.")],
+    ) -> MoveLiveRoomResult:
+        return await _moved(info.context, input.room_id, live_rooms.offer_replay)
+
+    @strawberry.mutation(description="封禁直播间，客服与管理员专用。Bans a room; staff only.")
+    @returns_problems
+    async def ban_live_room(
+        self,
+        info: Info,
+        input: Annotated[
+            BanLiveRoomInput, strawberry.argument(description="哪个及原因。Which one and why.")
+        ],
+    ) -> BanLiveRoomResult:
+        return await _moved(info.context, input.room_id, live_rooms.ban, reason=input.reason)
+
+    @strawberry.mutation(
+        description="上架一件商品，主播专用。Puts goods on the room's shelf; the host only."
+    )
+    @returns_problems
+    async def add_live_product(
+        self,
+        info: Info,
+        input: Annotated[
+            AddLiveProductInput, strawberry.argument(description="上架哪件。What to add.")
+        ],
+    ) -> ShelveLiveProductResult:
+        room_id = ids.key_of("LiveRoom", input.room_id)
+        await info.context.resources.database.change(
+            live_rooms_shelf.add,
+            info.context.viewer,
+            room_id=room_id,
+            sku_id=ids.key_of("Sku", input.sku_id),
+            live_price_fen=input.live_price,
+        )
+        return await info.context.load.one("LiveRoom", room_id)
+
+    @strawberry.mutation(
+        description="下架一件商品，主播专用。Takes goods off the room's shelf; the host only."
+    )
+    @returns_problems
+    async def remove_live_product(
+        self,
+        info: Info,
+        input: Annotated[
+            RemoveLiveProductInput, strawberry.argument(description="下架哪件。What to take away.")
+        ],
+    ) -> ShelveLiveProductResult:
+        room_id = await info.context.resources.database.change(
+            live_rooms_shelf.remove,
+            info.context.viewer,
+            live_product_id=ids.key_of("LiveProduct", input.live_product_id),
+        )
+        return await info.context.load.one("LiveRoom", room_id)
+
+    @strawberry.mutation(
+        description="调整商品顺序，主播专用。Puts goods in another order; the host only."
+    )
+    @returns_problems
+    async def reorder_live_products(
+        self,
+        info: Info,
+        input: Annotated[
+            ReorderLiveProductsInput, strawberry.argument(description="新的顺序。The new order.")
+        ],
+    ) -> ShelveLiveProductResult:
+        named = input.live_product_ids
+        if len(named) > SHELF_MOST:
+            raise BadUserInput("liveProductIds", f"至多 {SHELF_MOST} 件", f"at most {SHELF_MOST}")
+        return await _moved(
+            info.context,
+            input.room_id,
+            live_rooms_shelf.reorder,
+            live_product_ids=[ids.key_of("LiveProduct", one) for one in named],
+        )
 
     @strawberry.mutation(description="讲解一件商品，主播专用。Shows one product; the host only.")
     @returns_problems
@@ -127,93 +269,16 @@ class LiveRoomMutation:
         room_id = ids.key_of("LiveRoom", input.room_id)
         product = input.live_product_id
         await info.context.resources.database.change(
-            live_rooms.pin_product,
+            live_rooms_shelf.pin,
             info.context.viewer,
             room_id=room_id,
             live_product_id=None if product is None else ids.key_of("LiveProduct", product),
         )
         return await info.context.load.one("LiveRoom", room_id)
 
-    @strawberry.mutation(description="发言。Posts a message.", metadata=_MESSAGE.metadata())
-    @returns_problems
-    async def post_live_message(
-        self,
-        info: Info,
-        input: Annotated[
-            PostLiveMessageInput, strawberry.argument(description="发言内容。What to say.")
-        ],
-    ) -> PostLiveMessageResult:
-        room_id = ids.key_of("LiveRoom", input.room_id)
-        message_id = await info.context.resources.database.change(
-            live_rooms.post_message, info.context.viewer, room_id=room_id, text=input.text
-        )
-        return await info.context.load.one("LiveMessage", message_id)
 
-    @strawberry.mutation(description="点赞，游客也可以。Likes a room; guests may too.")
-    @returns_problems
-    async def like_live_room(
-        self,
-        info: Info,
-        input: Annotated[LikeLiveRoomInput, strawberry.argument(description="点赞。The likes.")],
-    ) -> LikeLiveRoomResult:
-        room_id = ids.key_of("LiveRoom", input.room_id)
-        await info.context.resources.database.change(
-            live_rooms.like, info.context.viewer, room_id=room_id, count=input.count
-        )
-        return await info.context.load.one("LiveRoom", room_id)
-
-
-@strawberry.type
-class LiveRoomSubscription:
-    @stream(
-        "直播间里发生的事，人人可见的部分。What happens in a room, as everybody may see it.",
-        LiveEvent,
-    )
-    def live_room_events(
-        self,
-        info: Info,  # noqa: ARG002
-        room_id: Annotated[
-            strawberry.ID, strawberry.argument(description="直播间 ID。Its global id.")
-        ],
-        after: After = None,  # noqa: ARG002
-    ) -> Stream:
-        key = ids.key_of("LiveRoom", room_id)
-
-        async def look(context: Context, at: At) -> LiveRoomMoved:
-            async with context.resources.database.read() as db:
-                row = await live_rooms.get(db, context.viewer, key)
-            return LiveRoomMoved(cursor=at.cursor, room=LiveRoom.of(row))
-
-        return Stream(live_room_topic(key), look, _told, is_public=True, merged=_merged)
-
-
-async def _told(context: Context, message: Message, at: At) -> Any:
-    """The GraphQL value of an event; None for a kind that this version does not show."""
-    payload, load = message.payload, context.load
-    place: Any = {"cursor": at.cursor, "seq": at.seq}
-    match message.kind:
-        case "LiveMessagePosted":
-            posted = await load.one("LiveMessage", payload["message_id"])
-            return None if posted is None else LiveMessagePosted(**place, message=posted)
-        case "LiveLikesTallied":
-            return LiveLikesTallied(**place, likes=payload["likes"])
-        case "LiveProductPinned":
-            pinned = payload["live_product_id"]
-            product = None if pinned is None else await load.one("LiveProduct", pinned)
-            return LiveProductPinned(**place, product=product)
-        case "LiveRoomMoved":
-            room = await load.one("LiveRoom", payload["room_id"])
-            if room is None:  # not shown to the viewer any more
-                raise NotFound("LiveRoom")
-            return LiveRoomMoved(**place, room=room)
-    return None
-
-
-def _merged(message: Message) -> str | None:
-    return "likes" if message.kind == "LiveLikesTallied" else None
-
-
-async def _moved(context: Context, global_id: str, move: Any) -> Any:
+async def _moved(context: Context, global_id: str, deed: Any, **named: Any) -> Any:
+    """The room after one deed on it."""
     room_id = ids.key_of("LiveRoom", global_id)
-    await context.resources.database.change(move, context.viewer, room_id=room_id)
+    await context.resources.database.change(deed, context.viewer, room_id=room_id, **named)
     return await context.load.one("LiveRoom", room_id)

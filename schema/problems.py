@@ -1,5 +1,6 @@
 """One Problem type per refusal; the data a client needs to go on stands beside the words."""
 
+from datetime import datetime
 from typing import Any
 
 import strawberry
@@ -177,6 +178,17 @@ class RoomNotLiveProblem(Problem):
 @_problem(errors.MessageRefused, "消息不被接受。The message is not accepted.")
 class MessageRefusedProblem(Problem):
     pass
+
+
+@_problem(errors.Muted, "被禁言。Muted in this room.")
+class MutedProblem(Problem):
+    until: datetime | None = strawberry.field(
+        description="到何时，空为永久。Until when; null for good."
+    )
+
+    @classmethod
+    def details(cls, error: MallError) -> dict[str, Any]:
+        return {"until": error.data["until"]}
 
 
 @_problem(errors.TooOften, "太频繁。Too often.")

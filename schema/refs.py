@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from schema.chat import ChatMessage, Conversation
     from schema.distributors import Distributor
     from schema.group_buys import GroupBuy, GroupBuyActivity, GroupBuyActivitySku, GroupBuyMember
-    from schema.live_rooms import LiveMessage, LiveProduct, LiveRoom
+    from schema.live_lotteries import LiveLottery, LiveLotteryEntry
+    from schema.live_rooms import LiveMessage, LiveMute, LiveProduct, LiveRoom
     from schema.orders import Order, OrderEvent, OrderLine, Trade
     from schema.payments import Payment, Refund
     from schema.products import Category, Product, ProductOption, Sku
@@ -31,6 +32,9 @@ GroupBuyMemberRef = Annotated["GroupBuyMember", strawberry.lazy("schema.group_bu
 LiveRoomRef = Annotated["LiveRoom", strawberry.lazy("schema.live_rooms")]
 LiveProductRef = Annotated["LiveProduct", strawberry.lazy("schema.live_rooms")]
 LiveMessageRef = Annotated["LiveMessage", strawberry.lazy("schema.live_rooms")]
+LiveMuteRef = Annotated["LiveMute", strawberry.lazy("schema.live_rooms")]
+LiveLotteryRef = Annotated["LiveLottery", strawberry.lazy("schema.live_lotteries")]
+LiveLotteryEntryRef = Annotated["LiveLotteryEntry", strawberry.lazy("schema.live_lotteries")]
 TradeRef = Annotated["Trade", strawberry.lazy("schema.orders")]
 OrderRef = Annotated["Order", strawberry.lazy("schema.orders")]
 OrderLineRef = Annotated["OrderLine", strawberry.lazy("schema.orders")]

@@ -97,7 +97,7 @@ class Mall:
         assert found is not None
         return found
 
-    async def rows(self, kind: type[SQLModel], **equal: Any) -> list[Row[Any]]:
+    async def rows(self, kind: type[SQLModel], /, **equal: Any) -> list[Row[Any]]:
         one = table(kind)
         where = [one.c[name] == value for name, value in equal.items()]
         async with self.database.read() as db:

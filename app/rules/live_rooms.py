@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 MAX_MESSAGE_CHARS = 200
@@ -9,6 +10,13 @@ MAX_LIKES_AT_ONCE = 100
 MESSAGES_PER_WINDOW = 5
 RATE_WINDOW_S = 10
 MAX_TITLE_CHARS = 60
+MAX_REASON_CHARS = 100
+MAX_MUTE_S = 30 * 24 * 3600
+MESSAGES_AT_ONCE = 50  # of one tick that the audience is shown as they come
+MESSAGES_LOGGED_AT_ONCE = 500  # of one tick; more wait for the next
+HOST_TTL = timedelta(seconds=30)  # without a sign of the host, the room pauses (DOMAIN 1.7)
+PAUSE_TTL = timedelta(minutes=15)  # then it ends
+START_TTL = timedelta(hours=2)  # past the announced time, a room that nobody opened expires
 
 
 class RoomStatus(StrEnum):
@@ -22,6 +30,28 @@ class RoomStatus(StrEnum):
     BANNED = "BANNED"
 
 
+class RoomEventKind(StrEnum):
+    """What the log of a room tells of; those of `HOST_ONLY` are for the host and staff."""
+
+    MOVED = "MOVED"
+    PINNED = "PINNED"
+    SHELF_CHANGED = "SHELF_CHANGED"
+    MESSAGES_POSTED = "MESSAGES_POSTED"
+    TALLIED = "TALLIED"
+    LOTTERY_OPENED = "LOTTERY_OPENED"
+    LOTTERY_CLOSED = "LOTTERY_CLOSED"
+    MESSAGE_HELD_BACK = "MESSAGE_HELD_BACK"
+    MESSAGE_RELEASED = "MESSAGE_RELEASED"
+    MUTED = "MUTED"
+    MUTE_LIFTED = "MUTE_LIFTED"
+
+
+HOST_ONLY = (
+    RoomEventKind.MESSAGE_HELD_BACK,
+    RoomEventKind.MESSAGE_RELEASED,
+    RoomEventKind.MUTED,
+    RoomEventKind.MUTE_LIFTED,
+)
 PUBLIC = (
     RoomStatus.SCHEDULED,
     RoomStatus.LIVE,
@@ -38,8 +68,8 @@ MOVES: dict[RoomStatus, frozenset[RoomStatus]] = {
     RoomStatus.PAUSED: frozenset({RoomStatus.LIVE, RoomStatus.ENDED, RoomStatus.BANNED}),
     RoomStatus.ENDED: frozenset({RoomStatus.REPLAY_READY, RoomStatus.BANNED}),
     RoomStatus.REPLAY_READY: frozenset({RoomStatus.BANNED}),
-    RoomStatus.CANCELLED: frozenset(),
-    RoomStatus.EXPIRED: frozenset(),
+    RoomStatus.CANCELLED: frozenset({RoomStatus.BANNED}),
+    RoomStatus.EXPIRED: frozenset({RoomStatus.BANNED}),
     RoomStatus.BANNED: frozenset(),
 }
 
@@ -55,6 +85,27 @@ _CONTACT = re.compile(r"(?:微信|薇信|vx|wx|qq|扣扣)[号:：]?[a-z0-9]{5,}|
 def sources_of(target: RoomStatus) -> tuple[RoomStatus, ...]:
     """The states from which a room may come to `target`."""
     return tuple(state for state, targets in MOVES.items() if target in targets)
+
+
+def due_at(status: RoomStatus, now: datetime, starts_at: datetime) -> datetime | None:
+    """When the clock moves a room on that came to `status` now, or whose host was heard of now."""
+    match status:
+        case RoomStatus.SCHEDULED:
+            return max(now, starts_at) + START_TTL
+        case RoomStatus.LIVE:
+            return now + HOST_TTL
+        case RoomStatus.PAUSED:
+            return now + PAUSE_TTL
+    return None
+
+
+def moved_by_time(status: RoomStatus) -> RoomStatus | None:
+    """Where the clock moves a room that is due."""
+    return {
+        RoomStatus.SCHEDULED: RoomStatus.EXPIRED,
+        RoomStatus.LIVE: RoomStatus.PAUSED,
+        RoomStatus.PAUSED: RoomStatus.ENDED,
+    }.get(status)
 
 
 def is_sensitive(text: str) -> bool:

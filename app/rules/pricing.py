@@ -83,9 +83,14 @@ class Quote:
 
 def honoured_price(price_fen: int, live_price_fen: int | None, room_status: str | None) -> int:
     """The price of a unit: a live room's price holds while the room is live, never after."""
-    if live_price_fen is not None and room_status == "LIVE":
+    if live_price_fen is not None and is_offered(live_price_fen, room_status):
         return live_price_fen
     return price_fen
+
+
+def is_offered(live_price_fen: int | None, room_status: str | None) -> bool:
+    """Whether a room sells this now: it is live, and the goods are on its shelf."""
+    return live_price_fen is not None and room_status == "LIVE"
 
 
 def is_remote(province: str | None) -> bool:

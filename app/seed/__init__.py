@@ -14,7 +14,8 @@ from app.seed.documents import Names
 from app.seed.world import FULL, SMALL, Hands, Progress, World
 from app.services import policies
 from app.services.group_buys_seats import GROUPS
-from app.services.live_rooms import MESSAGES, ROOMS
+from app.services.live_rooms import ROOMS
+from app.services.live_rooms_talk import MESSAGES
 from app.services.orders import ORDERS, TRADES
 from app.services.policies import CLAUSES, DOCUMENTS
 from app.services.products import PRODUCTS, SKUS, SUPPLIERS

@@ -13,6 +13,7 @@ from app.rules.pricing import (
     Quote,
     ShippingTerms,
     honoured_price,
+    is_offered,
     quote,
     shipping_fee,
 )
@@ -263,7 +264,7 @@ def _line(row: Row[Any], unit_price_fen: int) -> PricedLine:
         row.price_when_added_fen,
         row.supply_price_fen,
         stocks.free_in(row),
-        row.live_room_id if row.room_status == "LIVE" else None,
+        row.live_room_id if is_offered(row.live_price_fen, row.room_status) else None,
         is_on_sale(row.sku_status, row.product_status, row.supplier_status),
     )
 

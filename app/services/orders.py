@@ -22,6 +22,7 @@ from sqlalchemy import (
 from app.auth import Role, Viewer
 from app.db import Reader, Unit
 from app.errors import NotFound, WrongState
+from app.events import LiveFiguresMoved
 from app.rules import orders as rules
 from app.rules.notifications import Kind
 from app.rules.orders import (
@@ -114,6 +115,12 @@ _NEXT_DUE = Prepared(
     .where(ORDERS.c.status == OrderStatus.SHIPPED, ORDERS.c.auto_receive_at.is_not(None))
     .order_by(ORDERS.c.auto_receive_at)
     .limit(1)
+)
+_ROOMS_OF = Prepared(
+    select(LINES.c.live_room_id)
+    .where(among(LINES.c.order_id, "orders"), LINES.c.live_room_id.is_not(None))
+    .distinct()
+    .order_by(LINES.c.live_room_id)
 )
 _SKUS_OF = Prepared(select(LINES.c.sku_id).where(among(LINES.c.order_id, "orders")).distinct())
 
@@ -273,6 +280,7 @@ async def pay(unit: Unit, trade: Row[Any], paid_fen: int) -> list[Row[Any]]:
         await unit.changed(_PAY_LINES, {"order": order.id})
         await stocks.allocate(unit, stocks.ORDER, order.id)
     await count_sold(unit, [order.id for order in paid if order.group_id is None])
+    await _tell_rooms(unit, [order.id for order in paid if order.live_room_id is not None])
     return paid
 
 
@@ -310,6 +318,13 @@ async def lock_stock_of(unit: Unit, order_ids: Sequence[int]) -> None:
     if len(order_ids) > 1:
         rows = await unit.db.all(_SKUS_OF, {"orders": order_ids})
         await stocks.lock(unit, [row.sku_id for row in rows])
+
+
+async def _tell_rooms(unit: Unit, order_ids: Sequence[int]) -> None:
+    """Tells the hosts of the rooms in which these orders were sold."""
+    if order_ids:
+        rooms = await unit.db.all(_ROOMS_OF, {"orders": order_ids})
+        unit.emit(*(LiveFiguresMoved(row.live_room_id) for row in rooms))
 
 
 @cache

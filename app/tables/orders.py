@@ -85,6 +85,7 @@ class OrderLineRow(SQLModel, table=True):
     order_id: int = ref("orders.id")
     sku_id: int = ref("skus.id")
     product_id: int = ref("products.id")
+    live_room_id: int | None = ref("live_rooms.id", default=None)  # whose price was paid
     title: str
     options: dict[str, str] = document()
     quantity: int

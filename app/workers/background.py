@@ -9,7 +9,8 @@ from app.auth import Tokens
 from app.db import Database
 from app.gateways.files import Files
 from app.gateways.payments import PaymentGateway
-from app.workers import expiries, outbox, refunds, sessions, uploads
+from app.services.live_rooms_viewers import Presence
+from app.workers import expiries, live_rooms, outbox, refunds, sessions, uploads
 
 PAUSE_S = 5.0
 _log = logging.getLogger(__name__)
@@ -20,11 +21,13 @@ def start(
     payments: PaymentGateway,
     files: Files,
     tokens: Tokens,
+    presence: Presence,
     stop: asyncio.Event,
 ) -> list[asyncio.Task[None]]:
     """The loops as tasks that end soon after `stop` is set."""
     loops: dict[str, Callable[[], Awaitable[None]]] = {
         "expiries": lambda: expiries.run(database, stop),
+        "live-rooms": lambda: live_rooms.run(database, presence, stop),
         "outbox": lambda: outbox.run(database, stop),
         "refunds": lambda: refunds.run(database, payments, stop),
         "uploads": lambda: uploads.run(database, files, stop),

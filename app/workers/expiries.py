@@ -1,4 +1,4 @@
-"""What time ends: unpaid seats and trades, groups that did not fill, parcels long received.
+"""What time ends: unpaid seats and trades, groups not filled, parcels received, shows, lotteries.
 
 The worker sleeps until the first of them is due. It looks again when this process has written to
 one of their tables, and after `AT_MOST_S` whatever happened: what another process wrote is that
@@ -14,12 +14,14 @@ from datetime import datetime
 from typing import Any
 
 from app.db import Database, Reader, Unit
-from app.services import group_buys_end, orders, orders_cancel
+from app.services import group_buys_end, live_rooms, live_rooms_lottery, orders, orders_cancel
 
 AT_MOST_S = 5.0
 GATHER_S = 0.05  # many writes close together are one reason to look
 AGAIN_S = 1.0  # after which a due thing that could not be ended is tried again
-TIMED = frozenset({"group_buy_groups", "group_buy_members", "trades", "orders"})
+TIMED = frozenset(
+    {"group_buy_groups", "group_buy_members", "trades", "orders", "live_lotteries"}
+)  # not the rooms: they are written all the time, and due half a minute later at the earliest
 
 _SWEEPS: tuple[
     tuple[
@@ -32,6 +34,8 @@ _SWEEPS: tuple[
     (group_buys_end.release_due_holds, group_buys_end.next_due_hold),
     (orders_cancel.expire_due, orders_cancel.next_due),
     (orders.receive_due, orders.next_due),
+    (live_rooms.move_due, live_rooms.next_due),
+    (live_rooms_lottery.draw_due, live_rooms_lottery.next_due),
 )
 _log = logging.getLogger(__name__)
 

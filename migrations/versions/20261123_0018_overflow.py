@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0018_overflow"
-down_revision = "0016_topics"
+down_revision = "0017_rooms"
 branch_labels = None
 depends_on = None
 

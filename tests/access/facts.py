@@ -121,6 +121,17 @@ def _live_message(world: World, row: Any) -> Facts:
     return replace(owned(room.host_id, *authors), public=is_public and not row.is_hidden)
 
 
+def _room_event(world: World, row: Any) -> Facts:
+    """What the audience was not told is for the host and staff."""
+    room = _room(world, world["live_rooms"][row.room_id])
+    return replace(room, public=room.public and not row.is_host_only)
+
+
+def _mute(world: World, row: Any) -> Facts:
+    """Not even the person who is muted reads it here."""
+    return owned(world["live_rooms"][row.room_id].host_id)
+
+
 def _order(world: World, row: Any) -> Facts:
     """A supplier learns of an order when it is to be shipped, and not of one that never was."""
     shops: set[Shop] = set()
@@ -145,6 +156,7 @@ def _like(
     return lambda world, row: of(world, world[name][getattr(row, column)])
 
 
+_lottery = _like("room_id", "live_rooms", _room)
 _with_order = _like("order_id", "orders", _order)
 _with_shipment = _like("shipment_id", "shipments", _with_order)
 
@@ -171,10 +183,17 @@ KINDS: dict[str, tuple[str, Callable[[World, Any], Facts]]] = {
         _like("activity_id", "group_buy_activities", _activity),
     ),
     "GroupBuyMember": ("group_buy_members", _member),
+    "LiveLottery": ("live_lotteries", _lottery),
+    "LiveLotteryEntry": (
+        "live_lottery_entries",
+        _like("lottery_id", "live_lotteries", _lottery),
+    ),
     "LiveMessage": ("live_messages", _live_message),
+    "LiveMute": ("live_mutes", _mute),
     "LiveProduct": ("live_products", _like("room_id", "live_rooms", _room)),
     "LiveRoom": ("live_rooms", _room),
     "Notification": ("notifications", lambda _, row: owned(row.account_id)),
+    "LiveRoomEvent": ("live_room_events", _room_event),
     "Order": ("orders", _order),
     "OrderEvent": ("order_events", _with_order),
     "OrderLine": ("order_lines", _with_order),

@@ -45,10 +45,14 @@ GroupBuy            public  public  public+own  public+own  public+own       pub
 GroupBuyActivity    public  public  public      public      public           public+shop public+shop all         all
 GroupBuyActivitySku public  public  public      public      public           public+shop public+shop all         all
 GroupBuyMember      public  public  public+own  public+own  public+own       public+own  public+own  all         all
+LiveLottery         public  public  public+own  public+own  public+own       public+own  public+own  all         all
+LiveLotteryEntry    public  public  public+own  public+own  public+own       public+own  public+own  all         all
 LiveMessage         public  public  public+own  public+own  public+own       public+own  public+own  all         all
+LiveMute            -       -       own         own         own              own         own         all         all
 LiveProduct         public  public  public+own  public+own  public+own       public+own  public+own  all         all
 LiveRoom            public  public  public+own  public+own  public+own       public+own  public+own  all         all
 Notification        -       -       own         own         own              own         own         own         own
+LiveRoomEvent       public  public  public+own  public+own  public+own       public+own  public+own  all         all
 Order               -       -       own         own         own+shop         own+shop    own+shop    all         all
 OrderEvent          -       -       own         own         own+shop         own+shop    own+shop    all         all
 OrderLine           -       -       own         own         own+shop         own+shop    own+shop    all         all
@@ -73,7 +77,9 @@ Query.conversations             401             401             ok              
 Query.groupBuy                  null            null            null            null            null            null            null            null            null
 Query.groupBuyActivities        ok              ok              ok              ok              ok              ok              ok              ok              ok
 Query.groupBuys                 ok              ok              ok              ok              ok              ok              ok              ok              ok
+Query.liveLotteryEntries        ok              ok              ok              ok              ok              ok              ok              ok              ok
 Query.liveRoom                  null            null            null            null            null            null            null            null            null
+Query.liveRoomReplay            ok              ok              ok              ok              ok              ok              ok              ok              ok
 Query.liveRooms                 ok              ok              ok              ok              ok              ok              ok              ok              ok
 Query.node                      null            null            null            null            null            null            null            null            null
 Query.nodes                     ok              ok              ok              ok              ok              ok              ok              ok              ok
@@ -84,6 +90,10 @@ Query.product                   null            null            null            
 Query.products                  ok              ok              ok              ok              ok              ok              ok              ok              ok
 Query.viewer                    ok              ok              ok              ok              ok              ok              ok              ok              ok
 Mutation.addCartLine            404             404             404             404             404             404             404             404             404
+Mutation.addLiveProduct         401             401             403             403             404             404             404             403             404
+Mutation.banLiveRoom            401             401             403             403             403             403             403             404             404
+Mutation.beatLiveRoom           401             401             403             403             404             404             404             403             404
+Mutation.cancelLiveRoom         401             401             403             403             404             404             404             403             404
 Mutation.cancelReply            404             404             404             404             404             404             404             404             404
 Mutation.cancelTrade            401             401             404             404             404             404             404             404             404
 Mutation.confirmOrder           404             404             404             404             404             404             404             404             404
@@ -91,18 +101,26 @@ Mutation.endLiveRoom            401             401             403             
 Mutation.grantRole              401             401             403             403             403             403             403             403             404
 Mutation.joinGroupBuy           401             401             404             404             404             403             403             403             403
 Mutation.leaveGroupBuy          401             401             404             404             404             403             403             403             403
+Mutation.liftLiveMute           401             401             403             403             404             404             404             404             404
 Mutation.likeLiveRoom           404             404             404             404             404             404             404             404             404
 Mutation.loginWithCode          LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED   LOGIN_REFUSED
 Mutation.logout                 404             404             404             404             404             404             404             404             404
 Mutation.logoutEverywhere       401             401             ok              ok              ok              ok              ok              ok              ok
+Mutation.muteLiveViewer         401             401             403             403             404             404             404             404             404
+Mutation.offerLiveRoomReplay    401             401             403             403             404             404             404             403             404
 Mutation.openGroupBuy           401             401             404             404             404             403             403             403             403
+Mutation.openLiveLottery        401             401             403             403             404             404             404             403             404
+Mutation.pauseLiveRoom          401             401             403             403             404             404             404             403             404
 Mutation.payTrade               401             401             404             404             404             404             404             404             404
 Mutation.pinLiveProduct         401             401             403             403             404             404             404             403             404
 Mutation.placeTrade             401             401             SKU_UNAVAILABLE CART_EMPTY      CART_EMPTY      403             403             403             403
 Mutation.postLiveMessage        401             401             404             404             404             404             404             404             404
 Mutation.readNotifications      401             401             404             404             404             404             404             404             404
 Mutation.refreshSession         SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED   SESSION_ENDED
+Mutation.releaseLiveMessage     401             401             403             403             404             404             404             404             404
 Mutation.removeCartLine         404             404             404             404             404             404             404             404             404
+Mutation.removeLiveProduct      401             401             403             403             404             404             404             403             404
+Mutation.reorderLiveProducts    401             401             403             403             404             404             404             403             404
 Mutation.revokeRole             401             401             403             403             403             403             403             403             404
 Mutation.scheduleLiveRoom       401             401             403             403             INVALID_INPUT   INVALID_INPUT   INVALID_INPUT   403             INVALID_INPUT
 Mutation.sendMessage            401             401             404             404             404             404             404             404             404
@@ -119,6 +137,7 @@ Subscription.notifications      401             401             ok              
 Subscription.orderUpdated       401             401             ok              ok              ok              ok              ok              ok              ok
 Subscription.stockUpdated       404             404             404             404             404             404             404             404             404
 Subscription.supplierOrders     401             401             403             403             ok              ok              ok              403             403
+Subscription.liveRoomHostEvents 404             404             404             404             404             404             404             404             404
 """
 
 PROBLEM = "__typename ... on Problem { code message }"
@@ -137,7 +156,12 @@ ASKS: dict[str, tuple[str, str]] = {
     "Query.groupBuy": ("GroupBuy", '{ groupBuy(id: "$id") { id } }'),
     "Query.groupBuyActivities": ("", "{ groupBuyActivities { id } }"),
     "Query.groupBuys": ("", "{ groupBuys { nodes { id } } }"),
+    "Query.liveLotteryEntries": (
+        "LiveLottery",
+        '{ liveLotteryEntries(lotteryId: "$id") { nodes { id } } }',
+    ),
     "Query.liveRoom": ("LiveRoom", '{ liveRoom(id: "$id") { id } }'),
+    "Query.liveRoomReplay": ("LiveRoom", '{ liveRoomReplay(roomId: "$id") { nodes { id } } }'),
     "Query.liveRooms": ("", "{ liveRooms { nodes { id } } }"),
     "Query.node": ("Trade", '{ node(id: "$id") { id } }'),
     "Query.nodes": ("Trade", '{ nodes(ids: ["$id"]) { id } }'),
@@ -152,6 +176,16 @@ ASKS: dict[str, tuple[str, str]] = {
         "",
         _mutation("addCartLine", kind=f'skuId: "{ids.encode("Sku", NOBODY)}"'),
     ),
+    "Mutation.addLiveProduct": (
+        "LiveRoom",
+        _mutation("addLiveProduct", kind='roomId: "$id"', given='skuId: "$sku"'),
+    ),
+    "Mutation.banLiveRoom": (
+        "LiveRoom",
+        _mutation("banLiveRoom", kind='roomId: "$id"', given='reason: "虚假宣传"'),
+    ),
+    "Mutation.beatLiveRoom": ("LiveRoom", _mutation("beatLiveRoom", kind='roomId: "$id"')),
+    "Mutation.cancelLiveRoom": ("LiveRoom", _mutation("cancelLiveRoom", kind='roomId: "$id"')),
     "Mutation.cancelReply": ("ChatMessage", _mutation("cancelReply", kind='messageId: "$id"')),
     "Mutation.cancelTrade": ("Trade", _mutation("cancelTrade", kind='tradeId: "$id"')),
     "Mutation.confirmOrder": ("Order", _mutation("confirmOrder", kind='orderId: "$id"')),
@@ -170,16 +204,30 @@ ASKS: dict[str, tuple[str, str]] = {
         "GroupBuy",
         _mutation("leaveGroupBuy", kind='groupBuyId: "$id"', given='idempotencyKey: "k"'),
     ),
+    "Mutation.liftLiveMute": ("LiveMute", _mutation("liftLiveMute", kind='muteId: "$id"')),
     "Mutation.likeLiveRoom": ("LiveRoom", _mutation("likeLiveRoom", kind='roomId: "$id"')),
     "Mutation.loginWithCode": ("", _mutation("loginWithCode", given='platform: DEV, code: "x"')),
     "Mutation.logout": ("", _mutation("logout", given='refreshToken: "x"')),
     "Mutation.logoutEverywhere": ("", _mutation("logoutEverywhere", given="keepThis: true")),
+    "Mutation.muteLiveViewer": (
+        "LiveMessage",
+        _mutation("muteLiveViewer", kind='messageId: "$id"'),
+    ),
+    "Mutation.offerLiveRoomReplay": (
+        "LiveRoom",
+        _mutation("offerLiveRoomReplay", kind='roomId: "$id"'),
+    ),
     "Mutation.openGroupBuy": (
         "GroupBuyActivity",
         _mutation(
             "openGroupBuy", kind='activityId: "$id"', given='skuId: "$sku", idempotencyKey: "k"'
         ),
     ),
+    "Mutation.openLiveLottery": (
+        "LiveRoom",
+        _mutation("openLiveLottery", kind='roomId: "$id"', given='prize: "小米", keyword: "米"'),
+    ),
+    "Mutation.pauseLiveRoom": ("LiveRoom", _mutation("pauseLiveRoom", kind='roomId: "$id"')),
     "Mutation.payTrade": (
         "Trade",
         _mutation("payTrade", kind='tradeId: "$id"', given='idempotencyKey: "k"'),
@@ -198,7 +246,19 @@ ASKS: dict[str, tuple[str, str]] = {
         _mutation("readNotifications", kind='upTo: "$id"'),
     ),
     "Mutation.refreshSession": ("", _mutation("refreshSession", given='refreshToken: "x"')),
+    "Mutation.releaseLiveMessage": (
+        "LiveMessage",
+        _mutation("releaseLiveMessage", kind='messageId: "$id"'),
+    ),
     "Mutation.removeCartLine": ("CartLine", _mutation("removeCartLine", kind='lineId: "$id"')),
+    "Mutation.removeLiveProduct": (
+        "LiveProduct",
+        _mutation("removeLiveProduct", kind='liveProductId: "$id"'),
+    ),
+    "Mutation.reorderLiveProducts": (
+        "LiveRoom",
+        _mutation("reorderLiveProducts", kind='roomId: "$id"', given="liveProductIds: []"),
+    ),
     "Mutation.revokeRole": (
         "Account",
         _mutation("revokeRole", kind='accountId: "$id"', given="role: AGENT"),
@@ -253,6 +313,10 @@ ASKS: dict[str, tuple[str, str]] = {
         f'subscription {{ stockUpdated(skuIds: ["{ids.encode("Sku", NOBODY)}"]) {{ __typename }} }}',
     ),
     "Subscription.supplierOrders": ("", "subscription { supplierOrders { __typename } }"),
+    "Subscription.liveRoomHostEvents": (
+        "LiveRoom",
+        'subscription { liveRoomHostEvents(roomId: "$id") { __typename } }',
+    ),
 }
 """Root field -> the kind of thing it is asked for, if any, and the operation."""
 

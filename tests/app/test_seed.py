@@ -13,11 +13,15 @@ from app import seed
 from app.auth import Role
 from app.bus import MemoryBus
 from app.db import Database, Reader
+from app.rules.live_lotteries import Published, recompute
 from app.seed import documents, shelves
 from app.seed.documents import BadDocument, Names
 from app.services import accounts, payments, policies, shipments
 from app.services.group_buys_seats import GROUPS, MEMBERS
-from app.services.live_rooms import LIVE_PRODUCTS, MESSAGES, ROOMS
+from app.services.live_rooms import ROOMS
+from app.services.live_rooms_lottery import ENTRIES, LOTTERIES, listed
+from app.services.live_rooms_shelf import LIVE_PRODUCTS
+from app.services.live_rooms_talk import MESSAGES
 from app.services.orders import LINES, ORDERS, TRADES
 from app.services.products import PRODUCTS, SKUS, STOCKS, SUPPLIERS
 from app.services.stocks import MOVEMENTS
@@ -250,3 +254,19 @@ async def test_an_interrupted_seed_leaves_nothing_behind(mall: Mall) -> None:
             await seed.seed(mall.database, full=False, now=NOW, progress=interrupt)
     assert mall.database.clock is mall.clock
     assert await seed.is_empty(mall.database)
+
+
+async def test_the_draws_of_rooms_can_be_checked(db: Reader) -> None:
+    drawn = await db.all(select(*LOTTERIES.c).order_by(LOTTERIES.c.id))
+    assert [one.status for one in drawn] == ["DRAWN"] * 3
+    for one in drawn:
+        entries = await listed(db, one.id)
+        assert len(entries) == one.entry_count
+        winners = await db.all(
+            select(ENTRIES.c.number)
+            .where(ENTRIES.c.lottery_id == one.id, ENTRIES.c.is_winner)
+            .order_by(ENTRIES.c.prize_place)
+        )
+        shown = Published(one.commit_hash, one.seed, one.list_digest, one.winner_count, entries)
+        assert len(winners) == 3
+        assert [row.number for row in winners] == recompute(shown)

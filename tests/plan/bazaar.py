@@ -7,10 +7,13 @@ from sqlalchemy import insert, select
 
 from app import ids
 from app.auth import Role, Viewer
+from app.rules.live_lotteries import LotteryStatus, commit_of
+from app.rules.live_rooms import RoomEventKind
 from app.services import (
     group_buys,
     group_buys_end,
-    live_rooms,
+    live_rooms_log,
+    live_rooms_shelf,
     orders,
     orders_cancel,
     products_store,
@@ -23,7 +26,8 @@ from app.tables.chat import ChatMessageRow, ConversationRow
 from app.tables.columns import table
 from app.tables.distributors import DistributorRow
 from app.tables.group_buys import GroupBuyRow
-from app.tables.live_rooms import LiveMessageRow, LiveProductRow, LiveRoomRow
+from app.tables.live_lotteries import LiveLotteryEntryRow, LiveLotteryRow
+from app.tables.live_rooms import LiveMessageRow, LiveMuteRow, LiveProductRow, LiveRoomRow
 from app.tables.orders import OrderLineRow, OrderRow
 from app.tables.payments import PaymentRow, RefundRow
 from app.tables.products import CategoryRow, ProductOptionRow, ProductRow, SkuRow
@@ -261,7 +265,7 @@ async def _rooms(mall: Mall, goods: list[Product], host: Viewer, consumer: Viewe
     live = await mall.live_room(prices, host_id=host.id, started_at=mall.clock(), like_count=7)
     (_, second, _) = await mall.rows(LiveProductRow, room_id=live)
     async with mall.unit() as unit:
-        await live_rooms.pin_product(unit, host, room_id=live, live_product_id=second.id)
+        await live_rooms_shelf.pin(unit, host, room_id=live, live_product_id=second.id)
     async with mall.unit() as unit:
         for number in range(1, 56):
             author = consumer if number % 3 else host
@@ -294,7 +298,49 @@ async def _rooms(mall: Mall, goods: list[Product], host: Viewer, consumer: Viewe
             ended_at=mall.clock(),
         )
     await mall.change(LiveRoomRow, live, message_seq=55)
+    await _told(mall, live, host)
     return live
+
+
+async def _told(mall: Mall, live: int, host: Viewer) -> None:
+    """What the host alone sees of a room, a lottery that is open and one that was drawn."""
+    stranger = await mall.consumer()
+    who = {"account_id": stranger.account_id, "created_at": mall.clock()}
+    rooms = [row.id for row in await mall.rows(LiveRoomRow)]
+    for room in (live, rooms[-1]):
+        muted = await mall.make(LiveMuteRow, room_id=room, muted_by=host.account_id, **who)
+        async with mall.unit() as unit:
+            await live_rooms_log.note(unit, room, RoomEventKind.MUTED, mute_id=muted)
+            span = {"first": 1, "last": 55}
+            await live_rooms_log.note(unit, room, RoomEventKind.MESSAGES_POSTED, **span)
+            tallies = {"likes": 7, "viewers": 2}
+            await live_rooms_log.note(unit, room, RoomEventKind.TALLIED, **tallies)
+        drawn = await _lottery(mall, room, LotteryStatus.DRAWN)
+        for number, place in ((1, 2), (2, None), (3, 1)):
+            person = await mall.consumer()
+            values = {"account_id": person.account_id, "created_at": mall.clock()}
+            values |= {"name": "小**号", "prize_place": place, "is_winner": place is not None}
+            await mall.make(LiveLotteryEntryRow, lottery_id=drawn, number=number, **values)
+    await _lottery(mall, live, LotteryStatus.OPEN)
+
+
+async def _lottery(mall: Mall, room: int, status: LotteryStatus) -> int:
+    is_drawn = status is LotteryStatus.DRAWN
+    return await mall.make(
+        LiveLotteryRow,
+        room_id=room,
+        prize="小米一袋",
+        keyword="暖锅",
+        winner_count=2,
+        status=status,
+        commit_hash=commit_of("07"),
+        seed="07",
+        list_digest=commit_of("08") if is_drawn else None,
+        entry_count=3 if is_drawn else 0,
+        opened_at=mall.clock(),
+        closes_at=mall.clock() + timedelta(hours=1),
+        drawn_at=mall.clock() if is_drawn else None,
+    )
 
 
 async def _carts(mall: Mall, goods: list[Product], consumer: Viewer, room: int) -> None:

@@ -50,6 +50,18 @@ def scheduled(seen: Seen) -> str:
     return seen["scheduled"]["nodes"][0]["id"]
 
 
+def said(seen: Seen) -> str:
+    return seen["liveRooms"]["nodes"][0]["recentMessages"][0]["id"]
+
+
+def held_back(seen: Seen) -> str:
+    return seen["liveRooms"]["nodes"][0]["heldBack"][0]["id"]
+
+
+def lottery(seen: Seen) -> Json:
+    return {"roomId": room(seen), "prize": "小米一袋", "keyword": "暖锅"}
+
+
 def order_of(expected: int, **more: Any) -> Json:
     return {"expectedPayable": expected, "idempotencyKey": f"trade-{expected}", **more}
 
@@ -130,6 +142,11 @@ DEEDS: list[tuple[str, str, Callable[[Seen], Json]]] = [
     ("guest", "post-live-message", lambda seen: {"roomId": room(seen), "text": "有大码吗"}),
     ("guest", "like-live-room", lambda seen: {"roomId": room(seen), "count": 3}),
     ("guest", "like-live-room", lambda seen: {"roomId": room(seen), "count": 0}),
+    ("distributor", "beat-live-room", lambda seen: {"roomId": room(seen)}),
+    ("agent", "mute-live-viewer", lambda seen: {"messageId": said(seen), "seconds": 60}),
+    ("agent", "release-live-message", lambda seen: {"messageId": held_back(seen)}),
+    ("distributor", "add-live-product", lambda seen: {"roomId": room(seen), "skuId": sku(seen)}),
+    ("distributor", "open-live-lottery", lottery),
     ("distributor", "end-live-room", lambda seen: {"roomId": room(seen)}),
     ("consumer", "send-message", lambda _seen: {"text": "七天无理由", "clientId": "a"}),
     ("consumer", "send-message", lambda _seen: {"text": "", "clientId": "b"}),

@@ -33,6 +33,8 @@ KINDS = {
     "categoryId": "Category",
     "supplierId": "Supplier",
     "accountId": "Account",
+    "roomId": "LiveRoom",
+    "lotteryId": "LiveLottery",
 }
 BAD_IDS = ("", "nonsense", ids.encode("Sku", 10**9), ids.encode("Nothing", 1))
 EXAMPLES: dict[str, tuple[Any, ...]] = {

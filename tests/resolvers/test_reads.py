@@ -156,7 +156,7 @@ def test_the_catalogue_may_be_cached_but_for_what_changes_by_the_moment() -> Non
         for name, one in entity.declared().items()
         if getattr(one, "live", False)
     ]
-    assert live == ["Sku.available"]
+    assert live == ["LiveRoom.figures", "Sku.available"]
 
 
 @pytest.mark.parametrize("role", list(Role))

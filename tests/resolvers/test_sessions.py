@@ -201,6 +201,9 @@ async def test_another_lists_cursor_is_refused(api: Api, mall: Mall) -> None:
 
 PRIVILEGED = {
     "shipOrder", "scheduleLiveRoom", "startLiveRoom", "endLiveRoom", "pinLiveProduct",
+    "pauseLiveRoom", "cancelLiveRoom", "offerLiveRoomReplay", "banLiveRoom", "addLiveProduct",
+    "removeLiveProduct", "reorderLiveProducts", "muteLiveViewer", "liftLiveMute",
+    "releaseLiveMessage", "openLiveLottery",
     "grantRole", "revokeRole", "loginWithCode", "refreshSession", "switchRole", "logout",
     "logoutEverywhere",
 }  # fmt: skip
@@ -208,9 +211,9 @@ PRIVILEGED = {
 OWN = {
     "addCartLine", "updateCartLine", "removeCartLine", "placeTrade", "payTrade", "cancelTrade",
     "confirmOrder", "openGroupBuy", "joinGroupBuy", "postLiveMessage", "likeLiveRoom",
-    "sendMessage", "cancelReply",
+    "sendMessage", "cancelReply", "beatLiveRoom",
 }  # fmt: skip
-"""What a shopper does with its own things."""
+"""What a shopper does with its own things; and a host who says that he is there, every 10 s."""
 
 
 def test_every_mutation_is_written_down_or_the_callers_own_business(api: Api) -> None:

@@ -13,11 +13,8 @@ def test_a_room_goes_on_air_from_its_schedule_or_a_pause() -> None:
 
 def test_every_state_says_where_it_may_go() -> None:
     assert set(MOVES) == set(RoomStatus)
-    assert [state for state, targets in MOVES.items() if not targets] == [
-        RoomStatus.CANCELLED,
-        RoomStatus.EXPIRED,
-        RoomStatus.BANNED,
-    ]
+    assert [state for state, targets in MOVES.items() if not targets] == [RoomStatus.BANNED]
+    assert set(sources_of(RoomStatus.BANNED)) == set(RoomStatus) - {RoomStatus.BANNED}
 
 
 @pytest.mark.parametrize(

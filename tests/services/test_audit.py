@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,18 @@ from app.auth import Role, Viewer
 from app.db import Unit
 from app.errors import MallError, WrongState
 from app.rules.audit import Action
-from app.services import audit, chat, chat_handoffs, group_buys_end, live_rooms, pages, shipments
+from app.services import (
+    audit,
+    chat,
+    chat_handoffs,
+    group_buys_end,
+    live_rooms,
+    live_rooms_lottery,
+    live_rooms_shelf,
+    live_rooms_talk,
+    pages,
+    shipments,
+)
 from app.tables.live_rooms import LiveProductRow
 from app.tables.orders import OrderRow
 from app.tables.sessions import AuditRow
@@ -102,7 +114,7 @@ async def shelving(mall: Mall) -> Made:
     more = await mall.product()
     return (
         host,
-        lambda unit: live_rooms.add_product(unit, host, room_id=room, sku_id=more.sku_id),
+        lambda unit: live_rooms_shelf.add(unit, host, room_id=room, sku_id=more.sku_id),
         None,
     )
 
@@ -111,7 +123,7 @@ async def pinning(mall: Mall) -> Made:
     host, room, shown = await hosted(mall)
 
     def pin(unit: Unit) -> Awaitable[None]:
-        return live_rooms.pin_product(unit, host, room_id=room, live_product_id=shown)
+        return live_rooms_shelf.pin(unit, host, room_id=room, live_product_id=shown)
 
     return host, pin, ("LiveProduct", shown)
 
@@ -120,7 +132,7 @@ async def unpinning(mall: Mall) -> Made:
     host, room, _ = await hosted(mall)
 
     def unpin(unit: Unit) -> Awaitable[None]:
-        return live_rooms.pin_product(unit, host, room_id=room, live_product_id=None)
+        return live_rooms_shelf.pin(unit, host, room_id=room, live_product_id=None)
 
     return host, unpin, ("LiveRoom", room)
 
@@ -134,6 +146,45 @@ async def stopping(mall: Mall) -> Made:
         return group_buys_end.stop(unit, supplier, activity_id=activity)
 
     return supplier, stop, ("GroupBuyActivity", activity)
+
+
+async def banning(mall: Mall) -> Made:
+    _, room, _ = await hosted(mall)
+    staff = await mall.staff()
+    deed = partial(live_rooms.ban, viewer=staff, room_id=room, reason="虚假宣传")
+    return staff, deed, ("LiveRoom", room)
+
+
+async def muting(mall: Mall) -> Made:
+    host, message = await said(mall)
+    return host, partial(live_rooms_talk.mute, viewer=host, message_id=message), None
+
+
+async def lifting(mall: Mall) -> Made:
+    host, message = await said(mall)
+    mute = await mall.database.change(live_rooms_talk.mute, host, message_id=message)
+    return host, partial(live_rooms_talk.lift, viewer=host, mute_id=mute), ("LiveMute", mute)
+
+
+async def releasing(mall: Mall) -> Made:
+    host, message = await said(mall, "加微信")
+    deed = partial(live_rooms_talk.release, viewer=host, message_id=message)
+    return host, deed, ("LiveMessage", message)
+
+
+async def raffling(mall: Mall) -> Made:
+    host, room, _ = await hosted(mall)
+    lottery = {"prize": "小米", "keyword": "米", "winners": 1, "lasts_s": 60}
+    deed = partial(live_rooms_lottery.open_one, viewer=host, room_id=room, **lottery)
+    return host, deed, None
+
+
+async def said(mall: Mall, text: str = "好看") -> tuple[Viewer, int]:
+    """(host, what somebody has said in its room)."""
+    host, room, _ = await hosted(mall)
+    shopper = await mall.consumer()
+    post = partial(live_rooms_talk.post, viewer=shopper, room_id=room, text=text)
+    return host, await mall.database.change(post)
 
 
 DEEDS = {
@@ -150,6 +201,13 @@ DEEDS = {
     pinning: Action.PIN_LIVE_PRODUCT,
     unpinning: Action.PIN_LIVE_PRODUCT,
     stopping: Action.STOP_GROUP_BUY_ACTIVITY,
+
+
+    banning: Action.BAN_LIVE_ROOM,
+    muting: Action.MUTE_LIVE_VIEWER,
+    lifting: Action.LIFT_LIVE_MUTE,
+    releasing: Action.RELEASE_LIVE_MESSAGE,
+    raffling: Action.OPEN_LIVE_LOTTERY,
 }
 SIGNING = {
     Action.SIGN_IN,

@@ -15,7 +15,14 @@ interface Mall {
   products?: Nodes<{ id: string; skus: { id: string; available: number; price: Amount }[] }>
   groupBuyActivities?: (Identified & { skus: { sku: Identified | null }[] })[]
   groupBuys?: Nodes<Identified & { activity: { skus: { sku: Identified | null }[] } | null }>
-  liveRooms?: Nodes<Identified & { products: Identified[] }>
+  liveRooms?: Nodes<
+    Identified & {
+      products: Identified[]
+      recentMessages: Identified[]
+      heldBack: Identified[]
+      lotteries: Identified[]
+    }
+  >
   scheduled?: Nodes<Identified>
   cart?: { lines: Identified[]; cost: { payable: Amount } } | null
   orders?: Nodes<Identified>
@@ -90,6 +97,13 @@ export const EXAMPLES: Example[] = [
   example('guest', 'live-rooms', '直播间 live rooms'),
   example('guest', 'live-room-events', '订阅直播间 follow a room', (mall) => ({
     roomId: liveRoom(mall),
+  })),
+  example('guest', 'live-room-replay', '直播回放 replay of a room', (mall) => ({
+    roomId: liveRoom(mall),
+  })),
+  example('guest', 'live-lotteries', '抽奖公示 lotteries'),
+  example('guest', 'live-lottery-entries', '抽奖名单 entries of a lottery', (mall) => ({
+    lotteryId: mall.liveRooms?.nodes[0]?.lotteries[0]?.id ?? '',
   })),
   example('guest', 'like-live-room', '点赞 like', (mall) => ({
     input: { roomId: liveRoom(mall), count: 10 },
@@ -182,10 +196,34 @@ export const EXAMPLES: Example[] = [
       liveProductId: mall.liveRooms?.nodes[0]?.products[0]?.id ?? null,
     },
   })),
+  example('supplier-1', 'live-room-host-events', '主播的订阅 the host follows', (mall) => ({
+    roomId: liveRoom(mall),
+  })),
+  example('supplier-1', 'beat-live-room', '主播心跳 heartbeat', (mall) => ({
+    input: { roomId: liveRoom(mall) },
+  })),
+  example('supplier-1', 'pause-live-room', '暂停直播 pause', (mall) => ({
+    input: { roomId: liveRoom(mall) },
+  })),
+  example('supplier-1', 'add-live-product', '直播上架 add goods', (mall) => ({
+    input: { roomId: liveRoom(mall), skuId: sku(mall)?.id ?? '' },
+  })),
+  example('supplier-1', 'open-live-lottery', '开始抽奖 open a lottery', (mall) => ({
+    input: { roomId: liveRoom(mall), prize: '小米一袋', keyword: '暖锅', winners: 2, lastsS: 60 },
+  })),
   example('supplier-1', 'end-live-room', '下播 end the show', (mall) => ({
     input: { roomId: liveRoom(mall) },
   })),
 
+  example('agent-1', 'mute-live-viewer', '禁言 mute', (mall) => ({
+    input: { messageId: mall.liveRooms?.nodes[0]?.recentMessages[0]?.id ?? '', seconds: 60 },
+  })),
+  example('agent-1', 'release-live-message', '放行发言 release a message', (mall) => ({
+    input: { messageId: mall.liveRooms?.nodes[0]?.heldBack[0]?.id ?? '' },
+  })),
+  example('agent-1', 'ban-live-room', '封禁直播间 ban a room', (mall) => ({
+    input: { roomId: liveRoom(mall), reason: '虚假宣传' },
+  })),
   example('agent-1', 'handed-over', '转人工的会话 handed over'),
 
   example('admin-1', 'all-orders', '全部订单 all orders'),
