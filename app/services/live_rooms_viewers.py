@@ -47,6 +47,11 @@ class Presence:
             if self._open[room_id, who] <= 0:
                 del self._open[room_id, who]
 
+    def seen(self, room_id: int, viewer: Viewer) -> None:
+        """Somebody has watched the room, nobody knows for how long."""
+        if (who := _name_of(viewer)) is not None:
+            self._seen.add((room_id, who))
+
     def take(self) -> set[tuple[int, str]]:
         """Everybody who watches now or has watched since the last time."""
         there, self._seen = self._seen | self._open.keys(), set()
