@@ -201,8 +201,6 @@ DEEDS = {
     pinning: Action.PIN_LIVE_PRODUCT,
     unpinning: Action.PIN_LIVE_PRODUCT,
     stopping: Action.STOP_GROUP_BUY_ACTIVITY,
-
-
     banning: Action.BAN_LIVE_ROOM,
     muting: Action.MUTE_LIVE_VIEWER,
     lifting: Action.LIFT_LIVE_MUTE,
