@@ -37,7 +37,7 @@ def test_everything_that_is_shown_is_found(executors: Executors) -> None:
     sources = {one.source for one in operations}
     assert "README.md" in sources
     assert "clients/playground/src/session.ts" in sources
-    assert _count(operations, "clients/playground/src/examples/") == 99
+    assert _count(operations, "clients/playground/src/examples/") == 52
     assert {one.shelf for one in operations} == {"README and docs", "clients", "bench", "tests"}
     assert {one.kind.value for one in operations} == {"query", "mutation", "subscription"}
 
