@@ -19,7 +19,7 @@ from app.tables.outbox import OutboxRow
 from tests.factories import Mall
 from tests.serving import gid
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 SECRET = "s" * 32  # of all servers of a test, so that they read each other's tokens and cursors
 PIN = """mutation($room: ID!, $product: ID) {
   answer: pinLiveProduct(input: {roomId: $room, liveProductId: $product}) { __typename } }"""
@@ -55,7 +55,7 @@ class Room:
         return sorted(row.seq for row in rows)
 
     async def has_told(self, count: int) -> None:
-        """Waits until so many events are committed; fails after half a minute."""
+        """Waits until so many events are committed; fails after a minute."""
         async with asyncio.timeout(PATIENCE_S):
             while len(await self.told()) < count:  # noqa: ASYNC110  a database tells nobody
                 await asyncio.sleep(0.05)
