@@ -15,11 +15,14 @@ import orjson
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Boolean,
     ColumnElement,
     Delete,
     Dialect,
     Executable,
     Insert,
+    Integer,
+    String,
     Text,
     Update,
     bindparam,
@@ -28,7 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY, asyncpg
 from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql import operators
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList
 from sqlalchemy.sql.visitors import InternalTraversal
 
@@ -273,7 +276,25 @@ def _key_in(where: Any, values: Values) -> Any:
     return None
 
 
+def _spelled_out(statement: Any) -> Any:
+    """The statement with its fixed texts and numbers in the text itself.
+
+    Where a partial index could serve, SQLite prepares a statement anew for every value of a place:
+    11 us instead of 2 for the cart of a shopper. PostgreSQL's kept plans find such an index, too.
+    """
+
+    def spell_out(place: BindParameter[Any]) -> None:
+        values = place.value if place.expanding else [place.value]
+        is_plain = isinstance(place.type, String | Integer | Boolean)
+        if is_plain and values and all(isinstance(one, str | int) for one in values):
+            place.literal_execute = True
+
+    return visitors.cloned_traverse(statement, {}, {"bindparam": spell_out})
+
+
 def _compiled(statement: Any, dialect: Dialect) -> Compiled:
+    if not isinstance(statement, Insert):
+        statement = _spelled_out(statement)
     compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     constants = compiled.params
     places = []
