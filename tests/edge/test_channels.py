@@ -15,7 +15,7 @@ from app.auth import Role, Viewer
 from app.edge.gauges import Gauges
 from app.edge.seats import MOST_BEHIND, Part, SocketSeat
 from app.events import LiveRoomMoved, live_room_topic
-from app.services import group_buys, live_rooms
+from app.services import group_buys, live_rooms_shelf
 from app.tables.live_rooms import LiveProductRow, LiveRoomRow
 from tests.edge.speaking import streamed
 from tests.serving import Server, Socket, gid, served, text
@@ -44,7 +44,10 @@ class Room:
     async def pin(self, times: int = 1) -> None:
         for _ in range(times):
             await self.server.mall.database.change(
-                live_rooms.pin_product, self.host, room_id=self.id, live_product_id=self.product
+                live_rooms_shelf.pin,
+                self.host,
+                room_id=self.id,
+                live_product_id=self.product,
             )
 
     def place(self, cursor: str) -> int:
@@ -173,7 +176,7 @@ async def test_whoever_comes_and_goes_gets_every_event_once(server: Server) -> N
     async def shop() -> list[int]:
         places: list[int] = []
         after = None
-        while not (is_over.is_set() and places and places[-1] == count):
+        while not (is_over.is_set() and places and places[-1] >= count):
             async with server.socket() as mine:
                 await mine.start("1", FOLLOW, {**room.given, "after": after})
                 for _ in range(draw.randrange(1, 30)):
@@ -182,10 +185,8 @@ async def test_whoever_comes_and_goes_gets_every_event_once(server: Server) -> N
                     except TimeoutError:
                         break
                     after = told["cursor"]
-                    if told["__typename"] == "LiveProductPinned":
-                        places.append(room.place(after))
-                    elif room.place(after):
-                        places.append(room.place(after))  # begun in the midst: from here on
+                    if place := room.place(after):  # of a first look: from here on
+                        places.append(place)
         return places
 
     shoppers = [asyncio.create_task(shop()) for _ in range(40)]
@@ -195,7 +196,7 @@ async def test_whoever_comes_and_goes_gets_every_event_once(server: Server) -> N
         await asyncio.sleep(draw.random() / 200)
     is_over.set()
     for places in await asyncio.gather(*shoppers):
-        assert places == list(range(places[0], count + 1))
+        assert places == list(range(places[0], places[-1] + 1))
 
 
 async def soon(mine: Socket) -> dict[str, Any]:
@@ -222,7 +223,8 @@ async def test_one_who_never_reads_holds_up_nobody_and_is_ended(server: Server) 
         await event(reader)
         for _ in range(count):
             await room.pin()
-            assert (await event(reader))["__typename"] == "LiveProductPinned"
+            while (await event(reader))["__typename"] != "LiveProductPinned":
+                pass  # how many watch is told now and then
         held = (await figures(server))["jishi_stream_behind"]
         assert held <= MOST_BEHIND
         frames = [await sleeper.next()]
