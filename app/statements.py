@@ -223,7 +223,8 @@ def shape_of(name: str, value: Any, values: dict[str, Any]) -> Hashable:
     kind = type(value)
     names = _FIELDS.get(kind)
     if names is None:
-        names = tuple(one.name for one in fields(value)) if is_dataclass(value) else ()
+        told = fields(value) if is_dataclass(value) else ()
+        names = tuple(one.name for one in told if one.compare)  # the others make no other value
         _FIELDS[kind] = names
     if names:
         inside = [shape_of(f"{name}_{one}", getattr(value, one), values) for one in names]
@@ -242,6 +243,7 @@ def symbol_of(name: str, value: Any) -> Any:
         inside = {
             one.name: symbol_of(f"{name}_{one.name}", getattr(value, one.name))
             for one in fields(value)
+            if one.compare
         }
         return replace(value, **inside)
     if isinstance(value, tuple):

@@ -14,7 +14,7 @@ from app.bus import MemoryBus
 from app.clock import utc_now
 from app.db import Database
 from app.events import live_room_topic
-from app.tables.live_rooms import LiveProductRow
+from app.tables.live_rooms import LiveProductRow, LiveRoomRow
 from app.tables.outbox import OutboxRow
 from tests.factories import Mall
 from tests.serving import gid
@@ -60,6 +60,12 @@ class Room:
             while len(await self.told()) < count:  # noqa: ASYNC110  a database tells nobody
                 await asyncio.sleep(0.05)
 
+    async def has_told_all(self) -> None:
+        """Waits until the clock has told what there was to tell."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (await self.mall.row(LiveRoomRow, self.key)).has_news:  # noqa: ASYNC110  as above
+                await asyncio.sleep(0.05)
+
     async def pin(self, client: httpx.AsyncClient) -> None:
         """Shows the product, or none, in turn: one event, unless the room was paused."""
         turn = next(self.turns)
@@ -99,6 +105,8 @@ async def on_air(url: str) -> AsyncGenerator[Room]:
     product = await mall.product()
     key = await mall.live_room({product.sku_id: 2500}, host_id=host.account_id)
     (shown,) = await mall.rows(LiveProductRow, room_id=key)
+    on_hand, _, _ = await mall.stock(product.sku_id)
+    await mall.change(LiveProductRow, shown.id, told_available=on_hand)  # no event of the clock's
     token = Tokens(SECRET, utc_now).issue(host)
     yield Room(mall, key, shown.id, token, url)
     await database.close()
@@ -106,15 +114,19 @@ async def on_air(url: str) -> AsyncGenerator[Room]:
 
 @asynccontextmanager
 async def published(
-    room: Room, *urls: str, hands: int = 2, pause_s: float = 0.05
+    room: Room, *urls: str, hands: int = 2, pause_s: float = 0.05, likes: bool = True
 ) -> AsyncGenerator[None]:
-    """While the block lasts, `hands` callers for each server pin and like now and then."""
+    """While the block lasts, `hands` callers for each server pin, and like, now and then.
+
+    Likes are told by the clock, also after a restart.
+    """
     stop = asyncio.Event()
 
     async def work(client: httpx.AsyncClient) -> None:
         while not stop.is_set():
             await room.pin(client)
-            await room.like(client)
+            if likes:
+                await room.like(client)
             await asyncio.sleep(pause_s)
 
     clients = [httpx.AsyncClient(base_url=url, timeout=20) for url in urls]
@@ -124,5 +136,7 @@ async def published(
     finally:
         stop.set()
         await asyncio.gather(*working)
+        if likes:
+            await room.has_told_all()
         for client in clients:
             await client.aclose()

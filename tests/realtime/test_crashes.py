@@ -108,7 +108,7 @@ async def test_another_server_tells_what_a_killed_one_has_committed(
 
 
 async def killed_in_the_midst(room: Room, watcher: Watcher, server: Process) -> None:
-    async with published(room, server.url, pause_s=0):
+    async with published(room, server.url, pause_s=0, likes=False):
         await watcher.catch_up(server.port, 10)
         server.kill()
 

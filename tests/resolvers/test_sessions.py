@@ -202,6 +202,7 @@ async def test_another_lists_cursor_is_refused(api: Api, mall: Mall) -> None:
 PRIVILEGED = {
     "shipOrder", "scheduleLiveRoom", "startLiveRoom", "endLiveRoom", "pinLiveProduct",
     "pauseLiveRoom", "cancelLiveRoom", "offerLiveRoomReplay", "banLiveRoom", "addLiveProduct",
+    "stopGroupBuyActivity",
     "removeLiveProduct", "reorderLiveProducts", "muteLiveViewer", "liftLiveMute",
     "releaseLiveMessage", "openLiveLottery",
     "grantRole", "revokeRole", "loginWithCode", "refreshSession", "switchRole", "logout",
@@ -211,7 +212,7 @@ PRIVILEGED = {
 OWN = {
     "addCartLine", "updateCartLine", "removeCartLine", "placeTrade", "payTrade", "cancelTrade",
     "confirmOrder", "openGroupBuy", "joinGroupBuy", "postLiveMessage", "likeLiveRoom",
-    "sendMessage", "cancelReply", "beatLiveRoom",
+    "sendMessage", "cancelReply", "beatLiveRoom", "leaveGroupBuy", "readNotifications",
 }  # fmt: skip
 """What a shopper does with its own things; and a host who says that he is there, every 10 s."""
 
