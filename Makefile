@@ -6,6 +6,8 @@ MODEL_PACKAGE := $(VENV)/.llama
 INSTALLED := $(VENV)/.installed
 PLAYGROUND := clients/playground
 CONFORMANCE := clients/conformance
+# Tests wait more than they work: two at once for each core.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * os.cpu_count()))')
 
 # Portable build of llama.cpp: AMX off (gcc < 13.2 miscompiles it), AVX512 where the machine has it.
 AVX512 := $(shell grep -qw avx512_vnni /proc/cpuinfo 2>/dev/null && echo "-DGGML_AVX512=ON -DGGML_AVX512_VNNI=ON")
@@ -17,7 +19,7 @@ run: $(INSTALLED) playground-if-npm
 	JISHI_DEV=$${JISHI_DEV:-1} JISHI_ACCESS_LIFE_S=$${JISHI_ACCESS_LIFE_S:-43200} exec $(BIN)/jishi serve --ready
 
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +20,13 @@ from app.db import Database
 from tests.factories import Hands, Mall
 
 POSTGRES_PROGRAMS = ("initdb", "pg_ctl")
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """In CI a failure is shown at once: a run that is cut off says nothing at its end."""
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    if report.failed and os.environ.get("CI") and not is_worker:
+        sys.stderr.write(f"\n{report.nodeid}\n{report.longreprtext}\n")
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ from app.main import create_app
 from app.settings import Settings
 from llm.protocol import ScriptedEngine
 from tests.factories import Mall
+from tests.patience import PATIENCE_S
 
 SUBPROTOCOL = "graphql-transport-ws"
 
@@ -84,7 +85,7 @@ class Server:
         """The status of a request that no client would send; `head` is without its empty line."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(head + b"\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             line = await reader.readline()
         writer.close()
         return int(line.split()[1])
@@ -94,8 +95,8 @@ class Server:
         return int(self.url.rpartition(":")[2])
 
     async def deserted(self, topic: str) -> None:
-        """Waits until nobody listens to the topic; fails after five seconds."""
-        async with asyncio.timeout(5):
+        """Waits until nobody listens to the topic; fails when it takes too long."""
+        async with asyncio.timeout(PATIENCE_S):
             while topic in self.mall.bus._subscribers:  # noqa: ASYNC110  the bus does not tell
                 await asyncio.sleep(0.01)
 
@@ -118,8 +119,8 @@ class Socket:
         await self.raw.send(text({"id": key, "type": "complete"}))
 
     async def next(self) -> dict[str, Any]:
-        """The next frame; fails when none comes within five seconds."""
-        async with asyncio.timeout(5):
+        """The next frame; fails when none comes."""
+        async with asyncio.timeout(PATIENCE_S):
             frame: dict[str, Any] = orjson.loads(await self.raw.recv())
         return frame
 

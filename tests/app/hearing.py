@@ -5,6 +5,7 @@ import asyncio
 from redis.asyncio import Redis
 
 from app.bus import Bus, Delivery, Item, Message, Subscription
+from tests.patience import PATIENCE_S
 
 
 async def emptied(url: str) -> str:
@@ -20,9 +21,9 @@ async def publish(bus: Bus, *numbers: int, topic: str = "room:1") -> None:
 
 
 async def take(subscription: Subscription, count: int) -> list[Item]:
-    """The next `count` items; fails when they do not come within five seconds."""
+    """The next `count` items; fails when they do not come."""
     items: list[Item] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async for item in subscription:
             items.append(item)
             if len(items) == count:

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from app.bus import HISTORY, QUEUE, Bus, BusDown, Delivery, Gap, Lagging, MemoryBus, Message
 from app.redis_bus import RedisBus
 from tests.app.hearing import emptied, nothing_more, number_of, numbers, publish, take
+from tests.patience import PATIENCE_S
 
 
 async def test_events_of_a_topic_come_in_order_and_whole(bus: Bus) -> None:
@@ -115,7 +116,7 @@ async def test_closing_the_bus_ends_its_streams(bus: Bus) -> None:
         await publish(bus, 1)
         await numbers(events, 1)
         await bus.close()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             assert [item async for item in events] == []
 
 

@@ -23,6 +23,7 @@ from app.bus import (
 )
 from app.redis_bus import RedisBus
 from tests.app.hearing import count, emptied, nothing_more, number_of, numbers, publish, take
+from tests.patience import PATIENCE_S
 
 TOPIC = "room:1"
 
@@ -42,7 +43,7 @@ async def arrived(subscription: Subscription, seq: int) -> None:
         items = [item for item in subscription.queue if isinstance(item, Delivery)]
         return items[-1].message.seq if items else None
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while last() != seq:  # noqa: ASYNC110  a queue tells its reader alone
             await asyncio.sleep(0.01)
 
@@ -193,7 +194,7 @@ async def test_what_nothing_brings_up_to_date_still_overflows(bus: Bus) -> None:
         await count(bus, QUEUE + 1)
         await count(bus, QUEUE + 2, kind="Liked")
         await count(bus, 1, topic="room:2")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not events.is_lagging:  # noqa: ASYNC110  a queue tells its reader alone
                 await asyncio.sleep(0.01)
         assert await numbers(events, QUEUE) == list(range(1, QUEUE + 1))

@@ -19,6 +19,7 @@ from app.tables.outbox import OutboxRow
 from app.tables.products import CategoryRow
 from app.workers import outbox
 from tests.factories import Mall
+from tests.patience import PATIENCE_S
 
 CATEGORIES = table(CategoryRow)
 MOVED = OrderMoved(order_id=1, buyer_id=2, status="PAID")
@@ -111,7 +112,7 @@ async def test_writers_go_one_after_the_other_and_lose_nothing(any_mall: Mall) -
 async def test_looking_does_not_wait_for_a_writer(any_mall: Mall) -> None:
     async with any_mall.unit() as unit:
         await unit.insert(insert(CATEGORIES).values(category()))
-        async with asyncio.timeout(2), any_mall.database.read() as db:
+        async with asyncio.timeout(PATIENCE_S), any_mall.database.read() as db:
             assert await db.all(select(CATEGORIES.c.id)) == []
 
 

@@ -14,6 +14,7 @@ from app.outbox import OUTBOX
 from app.tables.outbox import OutboxRow, TopicRow
 from app.workers import outbox
 from tests.factories import Mall
+from tests.patience import PATIENCE_S
 
 
 def moved(buyer_id: int = 1, order_id: int = 0) -> OrderMoved:
@@ -165,7 +166,7 @@ async def test_a_process_that_begins_publishes_at_once_what_another_has_left(
         await unpublished(any_mall, moved(order_id=1), moved(order_id=2), monkeypatch=monkeypatch)
         stop = asyncio.Event()
         running = asyncio.create_task(outbox.run(any_mall.database, stop, interval_s=60))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(events.queue) < 2:  # noqa: ASYNC110  a queue tells its reader alone
                 await asyncio.sleep(0.01)
         stop.set()
@@ -224,7 +225,7 @@ async def test_an_event_that_others_wait_for_wakes_the_relay(
         await asyncio.sleep(0.05)
         await unpublished(mall, moved(order_id=1), monkeypatch=monkeypatch)
         await emit(mall, moved(order_id=2))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while len(events.queue) < 2:  # noqa: ASYNC110  a queue tells its reader alone
                 await asyncio.sleep(0.01)
         stop.set()

@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.tables.products import ProductRow
 from llm.protocol import ScriptedEngine
 from tests.factories import Mall
+from tests.patience import PATIENCE_S
 from tests.serving import gid, process
 
 TITLES = "{ products { nodes { title } } }"
@@ -253,8 +254,8 @@ async def processes(bus: MemoryBus, count: int = 2) -> AsyncGenerator[list[Proce
 
 
 async def until(is_so: Callable[[], bool]) -> None:
-    """Waits until it is so; fails after five seconds."""
-    async with asyncio.timeout(5):
+    """Waits until it is so; fails when it takes too long."""
+    async with asyncio.timeout(PATIENCE_S):
         while not is_so():  # noqa: ASYNC110  caches tell nobody
             await asyncio.sleep(0.01)
 
@@ -450,7 +451,7 @@ async def test_a_change_in_one_process_is_soon_in_the_answers_of_another(
         for title in ("大米", "黑米", "红米"):
             await here.mall.change(ProductRow, product.id, title=title)
             assert await titles(here.client) == [title]
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 while await titles(there.client) != [title]:  # noqa: ASYNC110  caches tell nobody
                     await asyncio.sleep(0.02)
             with there.mall.selects() as selects:
@@ -488,6 +489,6 @@ async def test_a_mutation_in_one_process_is_in_the_next_answers_of_both(
             )
             assert paid.json() == {"data": {"payTrade": {"status": "PAID"}}}
             assert await sold(here) == 2
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 while await sold(there) != 2:  # noqa: ASYNC110  caches tell nobody
                     await asyncio.sleep(0.02)

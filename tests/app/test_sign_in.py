@@ -24,6 +24,7 @@ from app.tables.sessions import AuditRow
 from app.workers import sessions as sessions_worker
 from tests.factories import Mall
 from tests.gateways.vendors import APP_ID, SECRET, Vendors, running
+from tests.patience import PATIENCE_S
 from tests.serving import free_port, served
 
 LOGIN = """mutation($platform: Platform! = DEV, $code: String!) {
@@ -199,7 +200,7 @@ async def test_without_a_bus_an_end_is_found_in_the_database(mall: Mall) -> None
     await mall.database.change(sessions.end, [session_id], why="SIGNED_OUT")
     stop = asyncio.Event()
     looking = asyncio.create_task(sessions_worker.run(mall.database, there, stop, interval_s=0.01))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while session_id not in there._ended:  # noqa: ASYNC110  tokens tell nobody of new ones
             await asyncio.sleep(0.01)
     stop.set()

@@ -12,6 +12,7 @@ from app.auth import Role, Tokens, Viewer
 from app.clock import Clock
 from app.edge.leases import ended
 from tests.factories import Hands
+from tests.patience import PATIENCE_S
 
 SECRET = "a" * 32
 SOMEBODY = Viewer(role=Role.CONSUMER, id=7)
@@ -24,17 +25,17 @@ def asking(tokens: Tokens, clock: Clock, viewer: Viewer) -> Any:
 
 async def test_a_stream_hears_when_its_token_expires_or_its_session_ends() -> None:
     clock = Hands()
-    ours = Tokens(SECRET, clock, access_life=timedelta(seconds=1))
+    ours = Tokens(SECRET, clock, access_life=timedelta(hours=1))
     viewer = ours.read(ours.issue(replace(SOMEBODY, session_id=1)))
-    clock.advance(seconds=0.95)
-    async with asyncio.timeout(1):
+    clock.advance(seconds=3599.95)
+    async with asyncio.timeout(PATIENCE_S):
         await ended(asking(ours, clock, viewer))
-    clock.advance(seconds=-0.95)
+    clock.advance(seconds=-3599.95)
     waiting = asyncio.create_task(ended(asking(ours, clock, viewer)))
     await asyncio.sleep(0)
     assert not waiting.done()
     ours.end([1])
-    async with asyncio.timeout(0.5):
+    async with asyncio.timeout(PATIENCE_S):
         await waiting
         await ended(asking(ours, clock, viewer))  # it has ended before
     assert ours._told == {}

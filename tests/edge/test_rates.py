@@ -18,6 +18,7 @@ from app.edge.gate import ALLOWANCES, CHAT, address_of
 from app.rates import Limit, Rates
 from app.redis_rates import SharedRates
 from tests.edge.asking import ask, error_of
+from tests.patience import PATIENCE_S
 from tests.serving import Server, free_port, served
 
 TEN = Limit("ten", burst=10, per_s=0.001)
@@ -174,10 +175,12 @@ async def test_what_is_taken_while_redis_is_told_is_not_forgotten(processes: Ope
 async def test_processes_level_by_themselves(processes: Open) -> None:
     one, two = await processes(), await processes()
     one.take(TEN, "me", 5)
-    await asyncio.sleep(0.3)
     two.take(TEN, "me", 1)
-    await asyncio.sleep(0.3)
-    assert two.take(TEN, "me", 0).remaining == pytest.approx(4, abs=0.01)
+    async with asyncio.timeout(PATIENCE_S):
+        for each in (one, two):
+            while each.take(TEN, "me", 0).remaining > 4.1:  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0.01)
+    assert two.take(TEN, "me", 0).remaining == pytest.approx(4, abs=0.1)
 
 
 async def test_without_redis_every_process_limits_by_itself(
@@ -186,9 +189,7 @@ async def test_without_redis_every_process_limits_by_itself(
     rates = SharedRates(f"redis://127.0.0.1:{free_port()}/0")
     try:
         for _ in range(3):
-            began = time.perf_counter()
-            assert rates.take(TEN, "me", 3).is_allowed
-            assert time.perf_counter() - began < 0.05
+            assert rates.take(TEN, "me", 3).is_allowed  # asks nobody, so it waits for nobody
             await rates.settle()
         assert not rates.take(TEN, "me", 3).is_allowed
     finally:

@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import socket
-import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from app.edge.server import Patience, impatient
 from tests.edge.speaking import MULTIPART, TICKS, VIEWER
+from tests.patience import PATIENCE_S
 from tests.serving import Server, gid, served, text
 
 HANDSHAKE = (
@@ -137,7 +137,7 @@ async def test_a_socket_that_takes_nothing_loses_its_connection(place: str) -> N
     [("text/event-stream", "\n\nretry: 1000\n\n"), (MULTIPART, "}\r\n--graphql")],
 )
 async def test_a_server_that_stops_leaves_its_streams_to_be_resumed(
-    place: str, accept: str, last: str
+    place: str, accept: str, last: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with httpx.AsyncClient(timeout=10, headers={"accept": accept}) as client:
         async with served(place) as one:
@@ -145,14 +145,13 @@ async def test_a_server_that_stops_leaves_its_streams_to_be_resumed(
             body = {"query": TICKS, "variables": {"id": gid("GroupBuy", group.id)}}
             reading = asyncio.create_task(client.post(f"{one.url}/graphql", json=body))
             await subscribed(one, f"group_buy:{group.id}")
-            began = time.monotonic()
-        assert time.monotonic() - began < 1.5  # after two seconds it would be enforced
+        assert "graceful shutdown exceeded" not in caplog.text
         assert (await reading).text.endswith(last)
 
 
 async def subscribed(server: Server, topic: str) -> None:
-    """Waits until somebody listens to the topic; fails after five seconds."""
-    async with asyncio.timeout(5):
+    """Waits until somebody listens to the topic; fails when it takes too long."""
+    async with asyncio.timeout(PATIENCE_S):
         while topic not in server.mall.bus._subscribers:  # noqa: ASYNC110  the bus does not tell
             await asyncio.sleep(0.01)
 

@@ -8,6 +8,7 @@ import pytest
 
 from app.edge.leases import PER_USER
 from tests.edge.speaking import TICKS, VIEWER, soon_over
+from tests.patience import PATIENCE_S
 from tests.serving import Server, Socket, gid, text
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 async def closed_with(mine: Socket) -> int:
     """The code with which the server closes, past what it may still say."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await mine.raw.wait_closed()
     assert mine.raw.close_code is not None
     return mine.raw.close_code
@@ -48,7 +49,7 @@ async def test_a_user_opens_so_many_sockets_and_no_more(server: Server) -> None:
         await stack.enter_async_context(server.socket(other))
         await last.start("1", VIEWER)
         assert await last.data("1", "viewer") == {"role": "CONSUMER"}
-    async with asyncio.timeout(5), server.socket(token) as mine:
+    async with asyncio.timeout(PATIENCE_S), server.socket(token) as mine:
         await mine.start("1", VIEWER)
         assert await mine.data("1", "viewer") == {"role": "CONSUMER"}
 

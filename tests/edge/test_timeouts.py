@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -61,7 +60,7 @@ async def test_what_is_in_time_is_left_alone() -> None:
 
 
 async def test_what_takes_too_long_is_cancelled() -> None:
-    began, was_cancelled = time.monotonic(), []
+    was_cancelled = []
 
     async def slow() -> None:
         try:
@@ -72,7 +71,6 @@ async def test_what_takes_too_long_is_cancelled() -> None:
     with pytest.raises(OperationTimeout):
         await Deadline(0.1).within(slow())
     assert was_cancelled == [True]
-    assert 0.1 <= time.monotonic() - began < 0.1 + 4 * LOOK_S
     await asyncio.sleep(0.01)  # the task that was told goes on as if nothing had happened
 
 
@@ -108,19 +106,24 @@ async def test_an_error_of_the_work_is_its_own() -> None:
             await Deadline(1).within(wrong(), is_deed=is_deed)
 
 
-async def test_looking_after_the_time_costs_next_to_nothing() -> None:
+async def test_one_clock_looks_after_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), 0
+    call_later = loop.call_later
+
+    def counted(*args: Any, **options: Any) -> asyncio.TimerHandle:
+        nonlocal timers
+        timers += 1
+        return call_later(*args, **options)
+
+    monkeypatch.setattr(loop, "call_later", counted)
     deadline = Deadline(60)
 
     async def nothing() -> None:
         return None
 
-    async def seconds() -> float:
-        began = time.thread_time()
-        for _ in range(1000):
-            await deadline.within(nothing())
-        return (time.thread_time() - began) / 1000
-
-    assert min([await seconds() for _ in range(5)]) < 5e-6
+    for _ in range(1000):
+        await deadline.within(nothing())
+    assert timers == 1
 
 
 async def test_a_query_that_takes_too_long_has_a_code(

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from llm import remote
 from llm.protocol import EngineBusy, EngineUnavailable, Finish, Message, Piece, Request
 from llm.remote import RemoteEngine
+from tests.patience import PATIENCE_S
 
 ASK = Request("1", messages=(Message("system", "规则"), Message("user", "在吗")), seed=5)
 
@@ -126,7 +127,7 @@ async def test_a_reader_who_leaves_ends_the_request(server: ModelServer) -> None
     engine = await opened(server)
     async with aclosing(engine.stream(ASK)) as events:
         assert await anext(events) == Piece("您")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await server.left.wait()
     assert engine.metrics()["cancelled"] == 1
     await engine.close()

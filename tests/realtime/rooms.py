@@ -17,9 +17,9 @@ from app.events import live_room_topic
 from app.tables.live_rooms import LiveProductRow, LiveRoomRow
 from app.tables.outbox import OutboxRow
 from tests.factories import Mall
+from tests.patience import PATIENCE_S
 from tests.serving import gid
 
-PATIENCE_S = 60
 SECRET = "s" * 32  # of all servers of a test, so that they read each other's tokens and cursors
 PIN = """mutation($room: ID!, $product: ID) {
   answer: pinLiveProduct(input: {roomId: $room, liveProductId: $product}) { __typename } }"""

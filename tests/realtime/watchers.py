@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from tests.realtime.rooms import PATIENCE_S
+from tests.patience import PATIENCE_S
 from tests.serving import SUBPROTOCOL
 
 EVENTS = """subscription($room: ID!, $after: String) {

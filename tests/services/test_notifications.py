@@ -17,6 +17,7 @@ from app.tables.orders import OrderLineRow, OrderRow
 from app.tables.outbox import OutboxRow
 from app.workers import expiries, refunds
 from tests.factories import Mall
+from tests.patience import PATIENCE_S
 
 
 async def told(mall: Mall, viewer: Viewer) -> list[tuple[str, dict[str, Any]]]:
@@ -153,7 +154,7 @@ async def test_notes_made_at_once_all_arrive_each_once(any_mall: Mall) -> None:
         )
         keys = [row.id for row in await mall.rows(NotificationRow, account_id=viewer.id)]
         assert len(keys) == 20
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             items = aiter(heard)
             told = [await anext(items) for _ in keys]
     assert all(isinstance(one, Delivery) for one in told)

@@ -11,6 +11,7 @@ from app.tables.chat import ChatEventRow, ChatMessageRow, ConversationRow
 from app.workers.answers import Answers
 from llm.protocol import ScriptedEngine
 from tests.factories import Mall
+from tests.patience import PATIENCE_S
 
 GREETING = "您好，请问有什么可以帮您？"
 
@@ -107,7 +108,7 @@ async def test_a_reply_called_off_frees_the_engine(mall: Mall) -> None:
         await asked(engine)
         async with mall.unit() as unit:
             assert await chat.cancel(unit, viewer, message_id) is True
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await answers.idle()
         assert await closing(mall, message_id) == ["FAILED"]
         async with mall.database.read() as db:
