@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import bindparam, event, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.bus import Bus, BusDown, Message
@@ -46,6 +46,8 @@ MOST_S = 0.02  # by the clock, after which a statement in the loop's thread is s
 TOO_LONG_S = 0.004  # of CPU, that one piece of work may hold the event loop
 _RUNS_AWAY = 20
 _CHANGES_HERE = 256
+_TIMES = 3  # that a change is tried which collides with others
+_COLLISIONS = {"40001", "40P01"}  # PostgreSQL's codes of a serialization failure and a deadlock
 T = TypeVar("T")
 P = ParamSpec("P")
 Watcher = Callable[[str], None]
@@ -196,11 +198,11 @@ class Database:
         """One transaction like `unit()`: `work(unit, ...)`, which awaits nothing but its unit.
 
         On SQLite it is one hop to the writer thread, the commit included; work that has been quick
-        stays in this thread, and is begun again in the other one should it be slow for once.
+        stays in this thread, and is begun again in the other one should it be slow for once. On
+        PostgreSQL it is begun again when the server has ended it for the sake of others.
         """
         if self.dialect != "sqlite":
-            async with self.unit() as unit:
-                return await work(unit, *given, **named)
+            return await self._change_there(lambda unit: work(unit, *given, **named))
         touched: set[str] = set()
         asked_by = request_id.get()  # here: the writer thread knows of no request
 
@@ -222,6 +224,19 @@ class Database:
             await self.announce(messages)
         made: T = result
         return made
+
+    async def _change_there(
+        self, work: Callable[[Unit], Coroutine[Any, Any, T]], times: int = _TIMES
+    ) -> T:
+        try:
+            async with self.unit() as unit:
+                return await work(unit)
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if state not in _COLLISIONS or times == 1:
+                raise
+        _log.info("a change has collided (%s) and is tried again", state)
+        return await self._change_there(work, times - 1)
 
     def on_commit(self, listener: Listener) -> Callable[[], None]:
         """Tells `listener` after every unit what it has written, until the result is called.

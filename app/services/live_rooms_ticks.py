@@ -77,9 +77,9 @@ _SHELVES = (
 _HAS_CHANGED = LIVE_PRODUCTS.c.told_available.is_(None) | (
     LIVE_PRODUCTS.c.told_available != _available()
 )
-_STOCK_NEWS = Prepared(
-    _SHELVES.where(ROOMS.c.status.in_(ON_AIR), _HAS_CHANGED).order_by(LIVE_PRODUCTS.c.id)
-)
+_NEWS = _SHELVES.where(ROOMS.c.status.in_(ON_AIR), _HAS_CHANGED).order_by(LIVE_PRODUCTS.c.id)
+_STOCK_NEWS = Prepared(_NEWS)
+_STOCK_TAKEN = Prepared(_NEWS.with_for_update(key_share=True, of=LIVE_PRODUCTS, skip_locked=True))
 _STOCK_TOLD = Prepared(
     update(LIVE_PRODUCTS)
     .where(
@@ -124,10 +124,10 @@ async def tell_stock(unit: Unit) -> int:
     """Tells the rooms on air what is left of their goods, where that has changed; how many goods.
 
     The guard makes one of several processes tell a change. What is told first, when a room goes
-    on air, is where its goods begin.
+    on air, is where its goods begin. Goods that somebody else is changing wait for the next look.
     """
     told: dict[int, list[tuple[int, int]]] = {}
-    for row in await unit.db.all(_STOCK_NEWS):
+    for row in await unit.db.all(_STOCK_TAKEN):
         known = {"key": row.id, "before": row.told_available, "units": row.available}
         if await unit.changed(_STOCK_TOLD, known):
             told.setdefault(row.room_id, []).append((row.sku_id, row.available))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app import statements
 from app.bus import BusDown, MemoryBus, Message
@@ -351,6 +351,49 @@ async def test_a_slow_change_is_undone_in_the_loop_and_done_once_elsewhere(mall:
     await mall.database.change(count_up)
     assert threads.names == ["other", "loop", "other"]
     assert (await mall.row(CategoryRow, key)).sort == 3 + 2
+
+
+@pytest.mark.postgres
+async def test_changes_that_lock_each_other_out_are_all_done(postgres_mall: Mall) -> None:
+    change = postgres_mall.database.change
+    one, two = await change(_insert), await change(_insert)
+    both_have_one, runs = asyncio.Barrier(2), 0
+
+    async def count_both(unit: Unit, first: int, second: int) -> None:
+        nonlocal runs
+        runs += 1
+        is_first_time = runs <= 2
+        await unit.changed(COUNT_UP, {"key": first})
+        if is_first_time:
+            await both_have_one.wait()
+        await unit.changed(COUNT_UP, {"key": second})
+
+    await asyncio.gather(change(count_both, one, two), change(count_both, two, one))
+    assert runs == 3
+    for key in (one, two):
+        assert (await postgres_mall.row(CategoryRow, key)).sort == 3 + 2
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("state", "times"), [("40001", 3), ("40P01", 3), ("23505", 1)])
+async def test_a_change_that_always_collides_is_given_up(
+    postgres_mall: Mall, state: str, times: int
+) -> None:
+    key, runs = await postgres_mall.database.change(_insert), 0
+
+    class Ended(Exception):
+        sqlstate = state
+
+    async def count_up(unit: Unit) -> None:
+        nonlocal runs
+        runs += 1
+        await unit.changed(COUNT_UP, {"key": key})
+        raise DBAPIError("UPDATE", {}, Ended())
+
+    with pytest.raises(DBAPIError):
+        await postgres_mall.database.change(count_up)
+    assert runs == times
+    assert (await postgres_mall.row(CategoryRow, key)).sort == 3
 
 
 def _log_size(mall: Mall) -> int:
