@@ -1,6 +1,7 @@
 """The roots of an operation that are read together, and one run of them."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from graphql import GraphQLError, GraphQLObjectType, OperationType, located_error
@@ -43,7 +44,7 @@ class Part:
     emitting: list[EntityFrame] = field(default_factory=list)  # innermost first
     pace: Pace = field(default_factory=Pace)
 
-    @property
+    @cached_property
     def needs_reading(self) -> bool:
         return any(not isinstance(root, ValueRoot) or reads(root.field.made) for root in self.roots)
 

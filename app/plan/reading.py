@@ -26,7 +26,7 @@ from app.plan.shapes import (
 from app.statements import Prepared
 
 
-@dataclass
+@dataclass(slots=True)
 class Reading:
     """The rows of a plan's frames, level by level, and the objects made of them."""
 
