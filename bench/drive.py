@@ -1,6 +1,6 @@
 """Measures Jishi beside the others, in turns, and tells what each request costs.
 
-    python -m bench.drive [--quick] [--without-peers] [--operations q1,q3] [--rounds 7]
+    python -m bench.drive [--quick] [--without-peers] [--operations q1,q3] [--rounds 9]
 
 A whole run writes bench/results.json, docs/performance.svg and the tables of docs/performance.md;
 a run that leaves something out only prints.
@@ -102,7 +102,7 @@ def main() -> int:
 
 def _options(arguments: Sequence[str]) -> Options:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--requests", type=int, default=2_000, help="of a burst, at most")
     parser.add_argument("--operations", default=",".join(OPERATIONS))
     parser.add_argument("--without-peers", action="store_true")

@@ -43,6 +43,7 @@ PIN = """mutation Pin($input: PinLiveProductInput!) {
   pinLiveProduct(input: $input) { __typename ... on Problem { code } }
 }"""
 ROOM = ids.encode("LiveRoom", data.ROOM)
+PARTS = "costs,delays,slow"
 BEGIN, END = "<!-- rooms: written by make bench -->", "<!-- end of rooms -->"
 AUDIENCE, CROWD, READERS = 1_000, 3_000, 500
 _SHARED_BY = 8  # sockets of one shopper: ten are allowed
@@ -291,9 +292,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=40)
     parser.add_argument("--seconds", type=int, default=15)
-    parser.add_argument("--slow-events", type=int, default=1_500)
-    parser.add_argument("--parts", default="costs,delays,slow")
-    parser.add_argument("--no-page", action="store_true")
+    # in less than the half minute after which a server gives up a peer that takes nothing
+    parser.add_argument("--slow-events", type=int, default=800)
+    parser.add_argument("--parts", default=PARTS, help="a run that leaves one out only prints")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="jishi-rooms-") as place:
         folder = Path(place)
@@ -304,7 +305,7 @@ def main() -> int:
             _say(f"bench: {failed or 'a server took too long'}")
             return 1
     _say("\n".join(lines))
-    if not options.no_page:
+    if options.parts == PARTS:
         _write(lines)
     return 0
 
