@@ -47,6 +47,7 @@ TOO_LONG_S = 0.004  # of CPU, that one piece of work may hold the event loop
 _RUNS_AWAY = 20
 _CHANGES_HERE = 256
 _TIMES = 3  # that a change is tried which collides with others
+_PAUSE_S = 0.02  # in which those others end; the second time twice as long
 _COLLISIONS = {"40001", "40P01"}  # PostgreSQL's codes of a serialization failure and a deadlock
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -236,6 +237,7 @@ class Database:
             if state not in _COLLISIONS or times == 1:
                 raise
         _log.info("a change has collided (%s) and is tried again", state)
+        await asyncio.sleep(_PAUSE_S * (_TIMES - times + 1))
         return await self._change_there(work, times - 1)
 
     def on_commit(self, listener: Listener) -> Callable[[], None]:

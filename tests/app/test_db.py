@@ -369,7 +369,7 @@ async def test_changes_that_lock_each_other_out_are_all_done(postgres_mall: Mall
         await unit.changed(COUNT_UP, {"key": second})
 
     await asyncio.gather(change(count_both, one, two), change(count_both, two, one))
-    assert runs == 3
+    assert runs > 2  # one of them was ended and begun again
     for key in (one, two):
         assert (await postgres_mall.row(CategoryRow, key)).sort == 3 + 2
 
