@@ -316,10 +316,7 @@ def _compiled(statement: Any, dialect: Dialect) -> Compiled:
 def _maker(
     names: Sequence[str], processors: Sequence[Callable[[Any], Any] | None]
 ) -> Callable[[Iterable[Sequence[Any]]], list[Any]]:
-    """Makes named tuples of the driver's rows; written for their columns, in a third of the time.
-
-    The source holds numbers only.
-    """
+    """Makes named tuples of the driver's rows; written for their columns, from numbers alone."""
     make = named(names) if names else tuple
     if not any(processors):
         return lambda raws: [make(raw) for raw in raws]
